@@ -1,0 +1,80 @@
+# Everything a developer runs. CPython 3.11 or newer and make are all it takes.
+# The virtual environment is .venv/<version of Python>, so several Pythons stand side by side.
+
+HOST ?= 127.0.0.1
+PORT ?= 5000
+
+# The oldest Python that is supported, and where one is looked for: the newest first. A name may
+# stand on the PATH and still not work, so each is tried by running it.
+OLDEST := 3.11
+PYTHONS_TRIED := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python)
+PROBE := import ensurepip, sys; \
+	v = "%d.%d" % sys.version_info[:2]; \
+	print(v) if sys.version_info >= (3, 11) and sys.implementation.name == "cpython" else sys.exit(1)
+
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+FOUND := $(shell for python in $(PYTHONS_TRIED); do \
+	version=$$("$$python" -c '$(PROBE)' 2>/dev/null) && echo "$$python $$version" && break; done)
+ifeq ($(FOUND),)
+SEEN := $(shell for python in $(PYTHONS_TRIED); do \
+	"$$python" -c 'import platform as p; print(p.python_implementation(), p.python_version())' \
+	2>/dev/null && break; done)
+$(error asyncflask needs CPython $(OLDEST) or newer with its venv module; found here: \
+	$(or $(SEEN),no Python). Install one, or name it: make PYTHON=/path/to/python)
+endif
+endif
+
+VENV := .venv/$(lastword $(FOUND))
+BIN := $(VENV)/bin
+# With COVERAGE=1 the tests are measured; `make report` adds up what all runs have left.
+PYTEST := $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format coverage report python clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1  /p' Makefile | awk '{ printf "make %-10s", $$1; $$1 = ""; print }'
+
+run: $(VENV)/.run  ## Serve the main example at http://127.0.0.1:5000 (HOST=, PORT=)
+	$(BIN)/asyncflask --app examples.board run --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.dev  ## Run the tests (ARGS="-k routing", COVERAGE=1)
+	$(PYTEST) $(ARGS)
+
+check: $(VENV)/.dev  ## Check format, lint, types and the floors of the package
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Format the code and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+coverage: $(VENV)/.dev  ## Run the tests on all PYTHONS; less than 100 % in sum fails
+	$(BIN)/coverage erase
+	for python in $(or $(PYTHONS),$(firstword $(FOUND))); do \
+		$(MAKE) test PYTHON="$$python" COVERAGE=1 || exit 1; done
+	$(MAKE) report
+
+# The two below are for `make coverage` and .ci/run.
+report: $(VENV)/.dev
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=100
+
+python:
+	@echo $(FOUND)
+
+clean:  ## Remove the environments and everything that was built
+	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: one says that running is possible, the other that testing is.
+$(VENV)/.run $(VENV)/.dev: $(VENV)/%: pyproject.toml
+	test -x $(BIN)/python || $(firstword $(FOUND)) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[standard$(if $(filter .dev,$*),$(comma)dev)]'
+	touch $@
+
+comma := ,

@@ -1,0 +1,68 @@
+"""An async-first web framework: Flask's API, native on ASGI, with Starlette underneath.
+
+The package is laid out in floors; imports at run time go only down:
+
+    cli                                     the command
+    app                                     the application, which composes everything
+    testing, devserver, debug               tools that take the application as an argument
+    life                                    what happens at start, in a request, at shutdown
+    registrar, blueprints, commands         what is registered before the start
+    templating, static                      features
+    helpers, files                          functions for views
+    ctx, globals                            the context and its proxies
+    messages, sessions                      requests, responses, sessions
+    concurrency                             event loop and worker threads
+    routing                                 rules and matching, pure
+    config, json, exceptions, signals, ...  the vocabulary
+
+This module only re-exports what users import. ``asyncflask.sync`` has the same objects, typed for
+``def`` code.
+"""
+
+from __future__ import annotations
+
+from asyncflask import json as json
+from asyncflask.app import Flask as Flask
+from asyncflask.blueprints import Blueprint as Blueprint
+from asyncflask.config import Config as Config
+from asyncflask.ctx import after_this_request as after_this_request
+from asyncflask.ctx import copy_current_request_context as copy_current_request_context
+from asyncflask.ctx import has_app_context as has_app_context
+from asyncflask.ctx import has_request_context as has_request_context
+from asyncflask.exceptions import MissingAwaitError as MissingAwaitError
+from asyncflask.exceptions import SetupError as SetupError
+from asyncflask.files import send_file as send_file
+from asyncflask.files import send_from_directory as send_from_directory
+from asyncflask.globals import app_ctx as app_ctx
+from asyncflask.globals import current_app as current_app
+from asyncflask.globals import g as g
+from asyncflask.globals import request as request
+from asyncflask.globals import request_ctx as request_ctx
+from asyncflask.globals import session as session
+from asyncflask.helpers import abort as abort
+from asyncflask.helpers import flash as flash
+from asyncflask.helpers import get_flashed_messages as get_flashed_messages
+from asyncflask.helpers import make_response as make_response
+from asyncflask.helpers import redirect as redirect
+from asyncflask.helpers import stream_with_context as stream_with_context
+from asyncflask.helpers import url_for as url_for
+from asyncflask.json import jsonify as jsonify
+from asyncflask.messages.request import Request as Request
+from asyncflask.messages.response import Response as Response
+from asyncflask.signals import appcontext_popped as appcontext_popped
+from asyncflask.signals import appcontext_pushed as appcontext_pushed
+from asyncflask.signals import appcontext_tearing_down as appcontext_tearing_down
+from asyncflask.signals import before_render_template as before_render_template
+from asyncflask.signals import got_request_exception as got_request_exception
+from asyncflask.signals import message_flashed as message_flashed
+from asyncflask.signals import request_finished as request_finished
+from asyncflask.signals import request_started as request_started
+from asyncflask.signals import request_tearing_down as request_tearing_down
+from asyncflask.signals import template_rendered as template_rendered
+from asyncflask.templating import get_template_attribute as get_template_attribute
+from asyncflask.templating import render_template as render_template
+from asyncflask.templating import render_template_string as render_template_string
+from asyncflask.templating import stream_template as stream_template
+from asyncflask.templating import stream_template_string as stream_template_string
+
+__version__ = "0.1.0"

@@ -1,0 +1,21 @@
+"""Where code runs: the event loop, the worker threads, and the ways between them.
+
+``awaitable``  one accessor for ``async def`` code (an awaitable) and ``def`` code (a value)
+``pool``       worker threads, their queue and their limits
+``journey``    a coroutine that runs partly on the loop and partly in one worker
+"""
+
+from __future__ import annotations
+
+from asyncflask.concurrency.awaitable import Pending as Pending
+from asyncflask.concurrency.awaitable import ReadyBytes as ReadyBytes
+from asyncflask.concurrency.awaitable import ReadyStr as ReadyStr
+from asyncflask.concurrency.awaitable import is_async_callable as is_async_callable
+from asyncflask.concurrency.awaitable import resolve as resolve
+from asyncflask.concurrency.awaitable import running_loop as running_loop
+from asyncflask.concurrency.journey import Journey as Journey
+from asyncflask.concurrency.journey import in_worker as in_worker
+from asyncflask.concurrency.journey import on_loop as on_loop
+from asyncflask.concurrency.pool import Worker as Worker
+from asyncflask.concurrency.pool import WorkerPool as WorkerPool
+from asyncflask.concurrency.pool import wait_for as wait_for

@@ -1,0 +1,165 @@
+"""One accessor for both kinds of code: an awaitable in ``async def``, a value in ``def``.
+
+The test is one question: is an event loop running in this thread?
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import sys
+import warnings
+from asyncio import _get_running_loop as running_loop
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, Generic, NoReturn, TypeVar
+
+from asyncflask.concurrency.pool import wait_for
+from asyncflask.exceptions import MissingAwaitError
+
+T = TypeVar("T")
+
+__all__ = ["Pending", "ReadyBytes", "ReadyStr", "is_async_callable", "resolve", "running_loop"]
+
+
+class Pending(Generic[T]):
+    """A result that has to be awaited; any other use raises and says what to write.
+
+    Nothing has happened yet when a ``Pending`` is made: awaiting it does the work. One that is
+    never awaited warns with the line that made it. What Python gives no way to notice
+    (``x is None``, ``isinstance``, storing it) passes silently.
+
+    :param make: called at each ``await``; returns the awaitable that does the work.
+    :param expression: what the user wrote, for messages, such as ``request.form``.
+    """
+
+    __slots__ = ("__weakref__", "_expression", "_line", "_make", "_used")
+
+    def __init__(self, make: Callable[[], Awaitable[T]], expression: str) -> None:
+        self._make = make
+        self._expression = expression
+        self._used = False
+        # The first frame outside this package is the line of the user's that made the result.
+        frame = sys._getframe(1)
+        while frame.f_back and frame.f_globals.get("__name__", "").startswith("asyncflask."):
+            frame = frame.f_back
+        self._line = (frame.f_code.co_filename, frame.f_lineno)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        self._used = True
+        return self._make().__await__()
+
+    def raise_misuse(self, what: str) -> NoReturn:
+        """Raise :class:`MissingAwaitError` for a use ``what`` of this result."""
+        self._used = True
+        raise MissingAwaitError(
+            f"{self._expression} {what}, but it has not been awaited (made at "
+            f"{self._line[0]}:{self._line[1]}). In 'async def' code write: "
+            f"await {self._expression}"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        # Protocol probes (copy, inspect, Jinja's __html__) must see a plain object.
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        self.raise_misuse(f"was asked for its attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<{self._expression} not awaited, made at {self._line[0]}:{self._line[1]}>"
+
+    def __del__(self) -> None:
+        if not getattr(self, "_used", True):
+            warnings.warn_explicit(
+                f"{self._expression} was never awaited. In 'async def' code write: "
+                f"await {self._expression}",
+                RuntimeWarning,
+                *self._line,
+            )
+
+    __hash__ = object.__hash__
+
+
+def _misuse(what: str) -> Callable[..., Any]:
+    def method(self: Pending[Any], *_: Any) -> Any:
+        self.raise_misuse(what)
+
+    return method
+
+
+for _names, _what in {
+    "bool": "was tested for truth",
+    "str format": "was made into text",
+    "eq ne lt le gt ge": "was compared",
+    "iter len contains getitem setitem delitem reversed": "was used as a collection",
+    "call": "was called",
+    "enter exit": "was used in a 'with' statement",
+    "add radd or ror and rand sub mod mul": "was used in an operation",
+    "int float index bytes": "was converted",
+}.items():
+    for _name in _names.split():
+        setattr(Pending, f"__{_name}__", _misuse(_what))
+
+
+class ReadyBytes(bytes):
+    """Bytes that are here already and can be awaited all the same."""
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        return self
+        yield
+
+
+class ReadyStr(str):
+    """Text that is here already and can be awaited all the same."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, str]:
+        return self
+        yield
+
+
+def resolve(
+    make: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    loop: asyncio.AbstractEventLoop | None,
+    expression: str,
+) -> T | Pending[T]:
+    """Answer an accessor that needs the event loop, for whichever code is asking.
+
+    In ``async def`` code the answer is a :class:`Pending`; in ``def`` code the work is done on
+    ``loop`` while this thread waits, and the answer is the value.
+
+    :param make: returns the coroutine that does the work.
+    :param loop: the loop the request lives on. With None the work must not need one (a request
+        made by hand, whose body is in memory), and is done at once, here.
+    :param expression: what the user wrote, for messages.
+    :raises Exception: in ``def`` code, whatever the work raises.
+    """
+    running = running_loop()
+    if running is None:
+        return wait_for(make, loop)
+    if loop is None or running is loop:
+        return Pending(make, expression)
+    # Another loop runs here (``asyncio.run`` in a ``def`` view): the work stays on the app's.
+    return Pending(functools.partial(_on_other_loop, make, loop), expression)
+
+
+def _on_other_loop(
+    make: Callable[[], Coroutine[Any, Any, T]], loop: asyncio.AbstractEventLoop
+) -> Awaitable[T]:
+    return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(make(), loop))
+
+
+def is_async_callable(function: Any) -> bool:
+    """Whether calling ``function`` gives a coroutine: it runs on the event loop.
+
+    Looks through ``functools.partial`` and at ``__call__`` of objects. A ``def`` function that
+    returns an awaitable (a plain decorator around an ``async def``) is not one.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or (
+        not inspect.isroutine(function)
+        and not inspect.isclass(function)
+        and inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+    )

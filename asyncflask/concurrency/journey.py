@@ -1,0 +1,246 @@
+"""A coroutine that runs partly on the event loop and partly in one worker thread.
+
+The life of a request is written once, as a coroutine. Where a ``def`` function is due it says
+``await in_worker``, where an ``async def`` function is due ``await on_loop``, and it goes on in
+that place. A request whose functions are all ``def`` goes over once and comes back once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import logging
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from asyncflask.concurrency.pool import Worker, WorkerPool, carry, tell
+
+T = TypeVar("T")
+
+_log = logging.getLogger("asyncflask")
+
+#: Journeys that go on after the task that began them was cancelled.
+_stragglers: set[asyncio.Task[Any]] = set()
+
+
+class _Place:
+    """Awaited by a coroutine that is driven by a :class:`Journey`: go on there."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield self
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+on_loop = _Place("on_loop")
+in_worker = _Place("in_worker")
+
+
+class _Visit(NamedTuple):
+    """How a stretch in the worker ended: came back with something to await, or finished."""
+
+    yielded: Any = None
+    result: Any = None
+    error: BaseException | None = None
+    finished: bool = False
+
+
+class Journey(Generic[T]):
+    """Drives ``coroutine`` between the loop and a worker, as it asks; awaiting gives its result.
+
+    All of its ``def`` code runs within one ``contextvars.Context``; values that change there are
+    carried to the task, and the task's to it.
+
+    When the awaiting task is cancelled while the worker runs, the task leaves at once. The
+    coroutine goes on by itself to its end, ``abandoned`` is set so that it can drop what it was
+    to deliver, and only then the worker goes back to the pool.
+
+    :param coroutine: what to drive.
+    :param pool: where the worker comes from.
+    :param worker: a worker to use instead, which stays the caller's (a thread that waits for this
+        request anyway).
+    :param keep: keep one worker from the first stretch to the end, so that all ``def`` code runs
+        in one thread. Otherwise it is given back whenever the coroutine returns to the loop.
+    """
+
+    __slots__ = (
+        "_borrowed",
+        "_context",
+        "_coroutine",
+        "_loop",
+        "_pool",
+        "abandoned",
+        "keep",
+        "urgent",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        pool: WorkerPool,
+        *,
+        worker: Worker | None = None,
+        keep: bool = False,
+    ) -> None:
+        self._coroutine = coroutine
+        self._pool = pool
+        self.worker = worker
+        self._borrowed = worker is None
+        self._loop = asyncio.get_running_loop()
+        self._context: contextvars.Context | None = None
+        self.keep = keep
+        self.urgent = False
+        self.abandoned = False
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._drive(on_loop)
+
+    async def run(self, function: Callable[[], Any]) -> Any:
+        """Run a ``def`` function in the worker that is kept, for code of this request on the loop.
+
+        Taking another worker while this one is kept could wait for ever.
+        """
+        assert self.worker is not None
+        context = contextvars.copy_context()
+        result = await self.worker.call(function, context)
+        carry(context)
+        return result
+
+    def _drive(self, yielded: Any) -> Generator[Any, Any, T]:
+        """Step the coroutine, which has last yielded ``yielded``."""
+        coroutine = self._coroutine
+        try:
+            while True:
+                value: Any = None
+                error: BaseException | None = None
+                while yielded is in_worker:
+                    visit = yield from self._visit()
+                    if visit.finished:
+                        if visit.error is not None:
+                            raise visit.error
+                        result: T = visit.result
+                        return result
+                    yielded = visit.yielded
+                if yielded is not on_loop:
+                    try:
+                        value = yield yielded
+                    except BaseException as exc:
+                        error = exc
+                try:
+                    if error is None:
+                        yielded = coroutine.send(value)
+                    else:
+                        yielded = coroutine.throw(error)
+                except StopIteration as stop:
+                    finished: T = stop.value
+                    return finished
+        finally:
+            if not self.abandoned:
+                self._give_back()
+
+    def _visit(self) -> Generator[Any, Any, _Visit]:
+        if self.worker is None:
+            try:
+                self.worker = yield from self._pool.acquire(urgent=self.urgent).__await__()
+            except BaseException as exc:
+                # The coroutine is still here: what went wrong happened to its `def` function.
+                return self._throw(exc)
+        if self._context is None:
+            self._context = contextvars.copy_context()
+        else:
+            self._context.run(carry, contextvars.copy_context())
+        arrival: asyncio.Future[_Visit] = self._loop.create_future()
+        self.worker.submit(functools.partial(self._work, self._context, arrival))
+        try:
+            visit = yield from arrival
+        except asyncio.CancelledError as exc:
+            if arrival.cancelled():
+                self.abandoned = True
+                raise
+            # It had arrived when the cancellation came: the coroutine is here and hears of it.
+            visit = arrival.result()
+            if visit.finished:
+                raise
+            return self._throw(exc)
+        carry(self._context)
+        if self._borrowed and not self.keep:
+            self._give_back()
+        return visit
+
+    def _throw(self, error: BaseException) -> _Visit:
+        try:
+            return _Visit(self._coroutine.throw(error))
+        except StopIteration as stop:
+            return _Visit(result=stop.value, finished=True)
+        except BaseException as exc:
+            return _Visit(error=exc, finished=True)
+
+    def _work(self, context: contextvars.Context, arrival: asyncio.Future[_Visit]) -> None:
+        """In the worker: step the coroutine until it wants to go elsewhere."""
+        visit = context.run(self._stay)
+        tell(self._loop, self._arrive, arrival, visit)
+
+    def _stay(self) -> _Visit:
+        send = self._coroutine.send
+        try:
+            yielded = in_worker
+            while yielded is in_worker:
+                yielded = send(None)
+        except StopIteration as stop:
+            return _Visit(result=stop.value, finished=True)
+        except BaseException as exc:
+            return _Visit(error=exc, finished=True)
+        return _Visit(yielded)
+
+    def _arrive(self, arrival: asyncio.Future[_Visit], visit: _Visit) -> None:
+        """On the loop again."""
+        if not arrival.cancelled():
+            arrival.set_result(visit)
+        elif visit.finished:
+            self._give_back()
+            if visit.error is not None:
+                _log.error("A cancelled request failed in its thread", exc_info=visit.error)
+        else:
+            keep_going(self._go_on_alone(visit.yielded))
+
+    async def _go_on_alone(self, yielded: Any) -> None:
+        if self._context is not None:
+            carry(self._context)
+        try:
+            await _Rest(self._drive(yielded))
+        except Exception:
+            _log.exception("A cancelled request failed while it was finished")
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        worker, self.worker = self.worker, None
+        if worker is not None and self._borrowed:
+            self._pool.release(worker)
+
+
+class _Rest:
+    """Makes the remaining steps of a journey awaitable."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self, steps: Generator[Any, Any, Any]) -> None:
+        self._steps = steps
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._steps
+
+
+def keep_going(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Run ``coroutine`` as a task that nobody waits for, and keep it from being collected."""
+    task = asyncio.get_running_loop().create_task(coroutine)
+    _stragglers.add(task)
+    task.add_done_callback(_stragglers.discard)

@@ -1,0 +1,347 @@
+"""The context: what belongs to one request, or to work done for the application.
+
+There is one context variable. The framework passes the context as an argument; users' code reaches
+it through the proxies in ``asyncflask.globals``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, MutableMapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+import asyncflask.json as _json
+from asyncflask.concurrency import is_async_callable, running_loop
+from asyncflask.lazy import lazy
+from asyncflask.signals import appcontext_popped, appcontext_pushed
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from starlette.types import Receive, Send
+    from werkzeug.exceptions import HTTPException
+
+    from asyncflask.app import Flask
+    from asyncflask.concurrency import Journey
+    from asyncflask.life.plan import Endpoint
+    from asyncflask.messages.request import Request
+    from asyncflask.sessions import SessionMixin
+    from asyncflask.typing import AfterRequestFunction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_unset: Any = object()
+
+
+#: The context of this thread or task.
+current: ContextVar[AppContext] = ContextVar("asyncflask.context")
+
+
+class _AppCtxGlobals:
+    """A namespace for ``g``: plain attributes, with a dictionary's ``get``, ``pop`` and so on."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"'g' has no attribute {name!r} in this context")
+
+    # Set and delete are typed for users who store anything here.
+    if TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+        def __delattr__(self, name: str) -> None: ...
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, or ``default`` where there is none."""
+        return self.__dict__.get(name, default)
+
+    def pop(self, name: str, default: Any = _unset) -> Any:
+        """Remove an attribute and return it, or ``default``.
+
+        :raises KeyError: there is none, and no default.
+        """
+        if default is _unset:
+            return self.__dict__.pop(name)
+        return self.__dict__.pop(name, default)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, set to ``default`` first where there is none."""
+        return self.__dict__.setdefault(name, default)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.__dict__
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dict__)
+
+    def __repr__(self) -> str:
+        return f"<asyncflask.g {self.__dict__!r}>"
+
+
+class AppContext:
+    """What belongs to a piece of work done for ``app``: the application and a ``g``.
+
+    Pushed inside a request it has its own ``g`` and keeps that request visible. Use it as
+    ``with app.app_context():`` or ``async with app.app_context():``.
+    """
+
+    _outer: RequestContext | None = None
+    #: The loop the work is done on, where it is known.
+    loop: asyncio.AbstractEventLoop | None = None
+    #: Drives the request between the loop and its worker, where it has ``def`` functions.
+    journey: Journey[Any] | None = None
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.loop = running_loop()
+
+    @lazy
+    def _tokens(self) -> list[Token[AppContext]]:
+        return []
+
+    @property
+    def request_context(self) -> RequestContext | None:
+        """The request context this one stands in, or is."""
+        return self._outer
+
+    @lazy
+    def g(self) -> _AppCtxGlobals:
+        """The namespace of this context."""
+        return self.app.app_ctx_globals_class()
+
+    @property
+    def request(self) -> Request:
+        """The request this context stands in.
+
+        :raises RuntimeError: it stands in none.
+        """
+        return self._require_request("request").request
+
+    @property
+    def session(self) -> SessionMixin:
+        """The session of the request this context stands in.
+
+        :raises RuntimeError: it stands in none.
+        """
+        return self._require_request("session").session
+
+    def _require_request(self, name: str) -> RequestContext:
+        if self.request_context is None:
+            raise RuntimeError(
+                f"'{name}' was used outside of a request. It exists while a request is handled; "
+                "in a test or a script, use 'with app.test_request_context():'."
+            )
+        return self.request_context
+
+    def push(self) -> None:
+        """Make this the current context of this thread or task, until :meth:`pop`."""
+        outer = current.get(None)
+        if outer is not None and outer.app is self.app:
+            self._outer = outer.request_context
+        self._tokens.append(current.set(self))
+        if appcontext_pushed.receivers:
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def pop(self, exc: BaseException | None = None) -> None:
+        """Run the teardown functions and make the context before this one current again.
+
+        :param exc: the exception that ended the work, for the teardown functions.
+        :raises RuntimeError: this is not the current context; or an ``async def`` teardown function
+            is due where a loop runs (use ``async with``).
+        """
+        token = self._last_token()
+        try:
+            if len(self._tokens) == 1:
+                self.app.do_teardown(self, exc)
+        finally:
+            self._leave(token)
+
+    async def apop(self, exc: BaseException | None = None) -> None:
+        """:meth:`pop` for ``async def`` code: ``async def`` teardown functions are awaited."""
+        token = self._last_token()
+        try:
+            if len(self._tokens) == 1:
+                await self.app.ado_teardown(self, exc)
+        finally:
+            self._leave(token)
+
+    def _last_token(self) -> Token[AppContext]:
+        if not self._tokens or current.get(None) is not self:
+            raise RuntimeError(
+                f"{self!r} cannot be popped: it is not the current context. Contexts are popped in "
+                "reverse order, in the thread or task that pushed them."
+            )
+        return self._tokens[-1]
+
+    def _leave(self, token: Token[AppContext]) -> None:
+        self._tokens.pop()
+        current.reset(token)
+        if appcontext_popped.receivers:
+            appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def __enter__(self) -> AppContext:
+        self.push()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, exc: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        self.pop(exc)
+
+    async def __aenter__(self) -> AppContext:
+        self.push()
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, exc: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        await self.apop(exc)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.app.name!r}>"
+
+
+class RequestContext(AppContext):
+    """What belongs to one request: the application, the request, the session and a ``g``."""
+
+    #: What :func:`after_this_request` has put off.
+    after_functions: list[AfterRequestFunction] | None = None
+    #: The flashed messages, once they were taken from the session.
+    flashes: list[tuple[str, str]] | None = None
+    #: Why no rule matched, where none did.
+    routing_exception: HTTPException | None = None
+    #: The error that nobody handled, for the teardown functions.
+    error: BaseException | None = None
+    #: The error is raised to the server once its page was sent (debug mode).
+    reraise = False
+
+    def __init__(
+        self,
+        app: Flask,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        send: Send,
+        endpoint: Endpoint,
+        params: dict[str, Any],
+    ) -> None:
+        self.app = app
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.endpoint = endpoint
+        self.params = params
+        self.loop = running_loop()
+
+    @property
+    def request_context(self) -> RequestContext | None:
+        return self
+
+    @lazy
+    def request(self) -> Request:  # type: ignore[override]  # made once, then an attribute
+        """The request."""
+        request = self.app.request_class(self.scope, self.receive, app=self.app, loop=self.loop)
+        if self.routing_exception is not None:
+            request.routing_exception = self.routing_exception
+        return request
+
+    @lazy
+    def session(self) -> SessionMixin:  # type: ignore[override]  # made once, then an attribute
+        """The session, opened at the first access."""
+        interface = self.app.session_interface
+        session = interface.open_session(self.app, self.request)
+        if inspect.isawaitable(session):
+            session.close()  # type: ignore[attr-defined]
+            raise RuntimeError(
+                "This session interface opens its sessions asynchronously, which is done before "
+                "the first hook runs; here no request is being dispatched."
+            )
+        if session is None:
+            session = interface.make_null_session(self.app)
+        return session
+
+    def copy(self) -> RequestContext:
+        """Return a context for the same request and session, with a ``g`` of its own."""
+        copy = RequestContext(
+            self.app, self.scope, self.receive, self.send, self.endpoint, self.params
+        )
+        copy.loop = self.loop
+        for name in ("request", "session"):
+            if name in self.__dict__:
+                copy.__dict__[name] = self.__dict__[name]
+        return copy
+
+    def __repr__(self) -> str:
+        method, path = self.scope.get("method", ""), self.scope.get("path", "")
+        return f"<RequestContext {method} {path!r} of {self.app.name!r}>"
+
+
+def has_request_context() -> bool:
+    """Whether a request is being handled here."""
+    context = current.get(None)
+    return context is not None and context.request_context is not None
+
+
+def has_app_context() -> bool:
+    """Whether an application context is active here; a request context is one too."""
+    return current.get(None) is not None
+
+
+def after_this_request(f: Callable[P, T]) -> Callable[P, T]:
+    """Run ``f`` with the response of this request, before the ``after_request`` functions.
+
+    :param f: takes the response and returns it or another; ``def`` or ``async def``.
+    :raises RuntimeError: no request is being handled.
+    """
+    context = _current_request_context("after_this_request")
+    if context.after_functions is None:
+        context.after_functions = []
+    context.after_functions.append(f)
+    return f
+
+
+def copy_current_request_context(f: Callable[P, T]) -> Callable[P, T]:
+    """Make a function that runs within this request wherever it is called.
+
+    For threads and tasks that outlive the request or do not inherit its context. ``request`` and
+    ``session`` are the same objects, ``g`` is its own, and the teardown functions run at the end
+    of each call.
+
+    :param f: a ``def`` or ``async def`` function; the result is of the same kind.
+    :raises RuntimeError: no request is being handled.
+    """
+    context = _current_request_context("copy_current_request_context").copy()
+
+    if is_async_callable(f):
+
+        @functools.wraps(f)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            async with context.copy():
+                return await cast(Any, f)(*args, **kwargs)
+
+        return cast("Callable[P, T]", async_wrapper)
+
+    @functools.wraps(f)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        with context.copy():
+            return f(*args, **kwargs)
+
+    return wrapper
+
+
+def _current_request_context(name: str) -> RequestContext:
+    context = current.get(None)
+    request_context = None if context is None else context.request_context
+    if request_context is None:
+        raise RuntimeError(f"'{name}' can only be used while a request is handled.")
+    return request_context
+
+
+def _current_json_provider() -> Any:
+    context = current.get(None)
+    return None if context is None else context.app.json
+
+
+_json.set_provider_lookup(_current_json_provider)

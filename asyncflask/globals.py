@@ -1,0 +1,189 @@
+"""The proxies for users' code: ``current_app``, ``g``, ``request``, ``session`` and two more.
+
+Each stands for an object of the current context. They are written by hand because attribute access
+through a general local proxy costs several times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
+
+from asyncflask.ctx import AppContext, RequestContext, _AppCtxGlobals, current
+from asyncflask.messages.request import Request
+
+if TYPE_CHECKING:
+    from asyncflask.app import Flask
+    from asyncflask.sessions import SessionMixin
+
+_OUTSIDE_APP = (
+    "This was used outside of an application context. It exists while a request or a command is "
+    "handled; elsewhere, use 'with app.app_context():'."
+)
+_OUTSIDE_REQUEST = (
+    "This was used outside of a request. It exists while a request is handled; in a test or a "
+    "script, use 'with app.test_request_context():'."
+)
+
+
+def _context() -> AppContext:
+    try:
+        return current.get()
+    except LookupError:
+        raise RuntimeError(_OUTSIDE_APP) from None
+
+
+def _request_context() -> RequestContext:
+    context = current.get(None)
+    found = None if context is None else context.request_context
+    if found is None:
+        raise RuntimeError(_OUTSIDE_REQUEST)
+    return found
+
+
+class _Proxy:
+    """Stands for the object that ``find`` returns; every operation is done on that object."""
+
+    __slots__ = ("__find", "__name", "__weakref__")
+
+    def __init__(self, find: Callable[[], Any], name: str) -> None:
+        object.__setattr__(self, "_Proxy__find", find)
+        object.__setattr__(self, "_Proxy__name", name)
+
+    def _get_current_object(self) -> Any:
+        """Return the object itself, for code that keeps or compares it.
+
+        :raises RuntimeError: there is none here.
+        """
+        return self.__find()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__find(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__find(), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.__find(), name)
+
+    def __repr__(self) -> str:
+        try:
+            return repr(self.__find())
+        except RuntimeError:
+            return f"<{self.__name} outside of its context>"
+
+    def __str__(self) -> str:
+        return str(self.__find())
+
+    def __bool__(self) -> bool:
+        try:
+            return bool(self.__find())
+        except RuntimeError:
+            return False
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.__find() == other)
+
+    def __ne__(self, other: object) -> bool:
+        return bool(self.__find() != other)
+
+    def __hash__(self) -> int:
+        return hash(self.__find())
+
+    def __dir__(self) -> list[str]:
+        try:
+            return dir(self.__find())
+        except RuntimeError:
+            return []
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.__find()
+
+    def __iter__(self) -> Any:
+        return iter(self.__find())
+
+    def __len__(self) -> int:
+        return len(self.__find())
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.__find()[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.__find()[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        del self.__find()[key]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__find()(*args, **kwargs)
+
+    def __or__(self, other: Any) -> Any:
+        return self.__find() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.__find()
+
+    @property
+    def __class__(self) -> type:
+        # isinstance(request, Request) holds, as for the object itself.
+        try:
+            return cast(type, self.__find().__class__)
+        except RuntimeError:
+            return type(self)
+
+    @__class__.setter
+    def __class__(self, value: type) -> None:
+        self.__find().__class__ = value
+
+
+class _RequestProxy(_Proxy):
+    """``request``: a property for each public attribute.
+
+    PERF: half the cost of ``__getattr__``, which has to fail first.
+    """
+
+    __slots__ = ()
+
+
+def _hot(name: str) -> property:
+    read = attrgetter(name)
+    get_context = current.get
+
+    def getter(self: _Proxy) -> Any:
+        try:
+            request = get_context().request
+        except LookupError:
+            raise RuntimeError(_OUTSIDE_REQUEST) from None
+        return read(request)
+
+    def setter(self: _Proxy, value: Any) -> None:
+        setattr(_request_context().request, name, value)
+
+    return property(getter, setter)
+
+
+for _name in dir(Request):
+    if not _name.startswith("_"):
+        setattr(_RequestProxy, _name, _hot(_name))
+
+
+current_app: Flask = cast("Flask", _Proxy(lambda: _context().app, "current_app"))
+"""The application that handles the request, or whose context was pushed."""
+
+g: _AppCtxGlobals = cast(_AppCtxGlobals, _Proxy(lambda: _context().g, "g"))
+"""A namespace that lives as long as the context: one request, usually."""
+
+request: Request = cast(Request, _RequestProxy(lambda: _request_context().request, "request"))
+"""The request that is being handled."""
+
+session: SessionMixin = cast(
+    "SessionMixin", _Proxy(lambda: _request_context().session, "session")
+)
+"""The session of the request that is being handled."""
+
+app_ctx: AppContext = cast(AppContext, _Proxy(_context, "app_ctx"))
+"""The current context itself."""
+
+request_ctx: RequestContext = cast(RequestContext, _Proxy(_request_context, "request_ctx"))
+"""The context of the request that is being handled."""

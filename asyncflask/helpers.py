@@ -1,0 +1,524 @@
+"""Functions for views: URLs, redirects, errors, flashed messages, streams; and finding folders."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, AnyStr, Literal, NoReturn, ParamSpec, cast, overload
+from urllib.parse import quote
+
+from werkzeug.exceptions import SecurityError
+from werkzeug.exceptions import abort as _abort
+from werkzeug.routing import BuildError
+from werkzeug.sansio.utils import get_host
+from werkzeug.utils import redirect as _redirect
+
+from asyncflask.ctx import current
+from asyncflask.files import send_file as send_file
+from asyncflask.files import send_from_directory as send_from_directory
+from asyncflask.globals import current_app, request_ctx, session
+from asyncflask.json import jsonify as jsonify
+from asyncflask.messages.response import Response as _Response
+from asyncflask.signals import message_flashed
+
+if TYPE_CHECKING:
+    from werkzeug.sansio.response import Response as SansIOResponse
+
+    from asyncflask.app import Flask
+    from asyncflask.ctx import AppContext
+    from asyncflask.messages.request import BaseRequest
+
+P = ParamSpec("P")
+
+#: Characters that stay as they are after the ``#`` (https://url.spec.whatwg.org/#fragment-state).
+_ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
+
+
+# Responses and errors.
+
+
+def make_response(*args: Any) -> _Response:
+    """Make a response of what a view may return, to add headers or cookies to it.
+
+    :param args: the body; body and status or headers; all three; nothing for an empty response.
+    :raises TypeError: views cannot return this.
+    """
+    if not args:
+        return current_app.response_class()
+    return current_app.make_response(args[0] if len(args) == 1 else args)
+
+
+def redirect(
+    location: str, code: int = 302, Response: type[SansIOResponse] | None = None
+) -> _Response:
+    """Make a response that sends the client to another address.
+
+    :param location: the URL, often from :func:`url_for`.
+    :param code: 301, 302, 303, 305, 307 or 308.
+    :param Response: the class of the response, where no application is active.
+    :raises ValueError: the location has a line break.
+    """
+    context = current.get(None)
+    if context is not None:
+        return context.app.redirect(location, code=code)
+    response: Any = _redirect(location, code, cast(Any, Response or _Response))
+    return cast(_Response, response)
+
+
+def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
+    """End the request with an HTTP error: raise the exception with this code.
+
+    :param code: a status code known to ``app.aborter``, or a response to be sent as it is.
+    :param args: for the exception: the description, say.
+    :param kwargs: for the exception.
+    :raises HTTPException: always.
+    """
+    context = current.get(None)
+    if context is not None:
+        context.app.aborter(cast(Any, code), *args, **kwargs)
+    _abort(cast(Any, code), *args, **kwargs)
+
+
+# URLs.
+
+
+def url_for(
+    endpoint: str,
+    *,
+    _anchor: str | None = None,
+    _method: str | None = None,
+    _scheme: str | None = None,
+    _external: bool | None = None,
+    **values: Any,
+) -> str:
+    """Build the URL of an endpoint.
+
+    Within a request it is a path, with the prefix of the mount the application stands in. Outside
+    of requests it is absolute, from ``SERVER_NAME``, ``APPLICATION_ROOT`` and
+    ``PREFERRED_URL_SCHEME``.
+
+    :param endpoint: the name of a view, with its blueprint's name and a dot before it; from a dot
+        on, relative to the blueprint of the request.
+    :param _anchor: what to put after a ``#``.
+    :param _method: of the rules of the endpoint, one with this method.
+    :param _scheme: the scheme of an absolute URL; makes it absolute.
+    :param _external: whether the URL is absolute.
+    :param values: for the variables of the rule; others become the query, lists repeat.
+    :raises BuildError: there is no such endpoint, or its values are missing or refused; it says
+        which, and what is nearest.
+    :raises RuntimeError: there is no request and no ``SERVER_NAME``.
+    :raises ValueError: a ``_scheme`` for a URL that shall not be absolute.
+    """
+    return current_app.url_for(
+        endpoint,
+        _anchor=_anchor,
+        _method=_method,
+        _scheme=_scheme,
+        _external=_external,
+        **values,
+    )
+
+
+def build_url(
+    app: Flask,
+    endpoint: str,
+    /,
+    *,
+    _anchor: str | None = None,
+    _method: str | None = None,
+    _scheme: str | None = None,
+    _external: bool | None = None,
+    **values: Any,
+) -> str:
+    """Build a URL of ``app``: what :func:`url_for` and ``app.url_for`` do."""
+    request = _request_of(app)
+    if request is None:
+        place = _place_outside_requests(app)
+        external = _external is not False
+    else:
+        place = _place_of(app, request)
+        endpoint = _absolute_endpoint(endpoint, request)
+        external = _scheme is not None if _external is None else _external
+    if _scheme is not None and not external:
+        raise ValueError("'_scheme' is for absolute URLs: do not pass '_external=False' with it.")
+    app.inject_url_defaults(endpoint, values)
+    try:
+        url = app.url_map.build(
+            endpoint, values, method=_method, url_scheme=_scheme, force_external=external, **place
+        )
+    except BuildError as error:
+        values.update(_anchor=_anchor, _method=_method, _scheme=_scheme, _external=external)
+        return app.handle_url_build_error(error, endpoint, values)
+    return url if _anchor is None else f"{url}#{quote(_anchor, safe=_ANCHOR_SAFE)}"
+
+
+def _request_of(app: Flask) -> BaseRequest | None:
+    context = current.get(None)
+    # The request of another application, mounted around this one, says nothing about its URLs.
+    if context is None or context.app is not app or context.request_context is None:
+        return None
+    return context.request_context.request
+
+
+def _absolute_endpoint(endpoint: str, request: BaseRequest) -> str:
+    if not endpoint.startswith("."):
+        return endpoint
+    return f"{request.blueprint}{endpoint}" if request.blueprint else endpoint[1:]
+
+
+def _place_of(app: Flask, request: BaseRequest) -> dict[str, Any]:
+    """Where a request has found the application, as ``Map.build`` wants it."""
+    server_name = app.config["SERVER_NAME"]
+    scheme = request.scheme
+    place: dict[str, Any] = {"scheme": scheme, "script_name": request.root_path or "/"}
+    try:
+        # A host that is not trusted gets into no URL; paths do not need one.
+        place["host"] = request.host
+    except SecurityError:
+        place["host"] = ""
+    if server_name is not None and not app.url_map.host_matching:
+        if app.subdomain_matching:
+            place["subdomain"] = app.url_map.domain_part(place["host"], scheme, server_name)
+        place["host"] = get_host(scheme, server_name.lower())
+    return place
+
+
+def _place_outside_requests(app: Flask) -> dict[str, Any]:
+    config = app.config
+    if config["SERVER_NAME"] is None:
+        raise RuntimeError(
+            "Unable to build URLs outside an active request without 'SERVER_NAME' configured. Also "
+            "configure 'APPLICATION_ROOT' and 'PREFERRED_URL_SCHEME' as needed."
+        )
+    return {
+        "host": config["SERVER_NAME"].lower(),
+        "scheme": config["PREFERRED_URL_SCHEME"],
+        "script_name": config["APPLICATION_ROOT"],
+    }
+
+
+def inject_url_defaults(app: Flask, endpoint: str, values: dict[str, Any]) -> None:
+    """Let the ``url_defaults`` functions of the application and its blueprints add to ``values``.
+
+    The blueprints are those that the endpoint names, the outermost first.
+    """
+    declared = app.url_default_functions
+    if not declared:
+        return
+    for name in (None, *reversed(blueprint_names(endpoint))):
+        for function in declared.get(name, ()):
+            function(endpoint, values)
+
+
+def handle_url_build_error(
+    app: Flask, error: Exception, endpoint: str, values: dict[str, Any]
+) -> str:
+    """Return the first URL that one of ``app.url_build_error_handlers`` finds, or raise.
+
+    :raises BuildError: ``error``, or what the last handler raised.
+    """
+    for handler in app.url_build_error_handlers:
+        try:
+            url = handler(error, endpoint, values)
+        except BuildError as another:
+            error = another
+        else:
+            if url is not None:
+                return url
+    raise error
+
+
+@functools.lru_cache(maxsize=1024)
+def blueprint_names(endpoint: str | None) -> tuple[str, ...]:
+    """Return the blueprints of an endpoint, innermost first: ``"a.b.c" -> ("a.b", "a")``."""
+    names = []
+    while endpoint and "." in endpoint:
+        endpoint = endpoint.rpartition(".")[0]
+        names.append(endpoint)
+    return tuple(names)
+
+
+# Flashed messages.
+
+
+def flash(message: str, category: str = "message") -> None:
+    """Keep a message in the session, to be shown by the next page.
+
+    :param message: text; ``Markup`` stays markup.
+    :param category: such as ``"error"``, ``"info"`` or ``"warning"``.
+    :raises RuntimeError: there is no request, or no secret key.
+    """
+    # Assigned anew, because a session need not notice changes inside its values.
+    session["_flashes"] = [*session.get("_flashes", ()), (category, message)]
+    if message_flashed.receivers:
+        app = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
+        sent = message_flashed.send(
+            app, _async_wrapper=app.ensure_sync, message=message, category=category
+        )
+        for receiver, result in sent:
+            _refuse_coroutine(receiver, result)
+
+
+def _refuse_coroutine(receiver: Callable[..., Any], result: Any) -> None:
+    if hasattr(result, "close") and hasattr(result, "__await__"):
+        result.close()
+        raise RuntimeError(
+            f"{receiver!r} receives 'message_flashed' and is 'async def', but flash() was called "
+            "in 'async def' code, where it cannot wait for it. Make the receiver 'def'."
+        )
+
+
+@overload
+def get_flashed_messages(
+    with_categories: Literal[False] = False, category_filter: Iterable[str] = ()
+) -> list[str]: ...
+
+
+@overload
+def get_flashed_messages(
+    with_categories: Literal[True], category_filter: Iterable[str] = ()
+) -> list[tuple[str, str]]: ...
+
+
+@overload
+def get_flashed_messages(
+    with_categories: bool, category_filter: Iterable[str] = ()
+) -> list[str] | list[tuple[str, str]]: ...
+
+
+def get_flashed_messages(
+    with_categories: bool = False, category_filter: Iterable[str] = ()
+) -> list[str] | list[tuple[str, str]]:
+    """Take the flashed messages out of the session; later calls in this request give them again.
+
+    :param with_categories: give pairs of category and message.
+    :param category_filter: only messages of these categories.
+    """
+    flashes = request_ctx.flashes
+    if flashes is None:
+        flashes = session.pop("_flashes") if "_flashes" in session else []
+        request_ctx.flashes = flashes
+    wanted = [pair for pair in flashes if not category_filter or pair[0] in category_filter]
+    return wanted if with_categories else [message for _, message in wanted]
+
+
+# Streams.
+
+
+@overload
+def stream_with_context(  # type: ignore[overload-overlap]  # nothing is both an iterable and called
+    generator_or_function: Iterable[AnyStr],
+) -> Iterator[AnyStr]: ...
+
+
+@overload
+def stream_with_context(  # type: ignore[overload-overlap]
+    generator_or_function: AsyncIterable[AnyStr],
+) -> AsyncIterator[AnyStr]: ...
+
+
+@overload
+def stream_with_context(
+    generator_or_function: Callable[P, Iterable[AnyStr]],
+) -> Callable[P, Iterator[AnyStr]]: ...
+
+
+@overload
+def stream_with_context(
+    generator_or_function: Callable[P, AsyncIterable[AnyStr]],
+) -> Callable[P, AsyncIterator[AnyStr]]: ...
+
+
+def stream_with_context(generator_or_function: Any) -> Any:
+    """Keep this request's context for a generator, wherever and whenever it is consumed.
+
+    A generator that a view returns has it anyway: it is for those that go other ways.
+
+    :param generator_or_function: a generator or another iterable, sync or async; or, as a
+        decorator, a function that returns one.
+    :raises RuntimeError: there is no request.
+    :raises TypeError: it is neither.
+    """
+    if isinstance(generator_or_function, Iterable):
+        return _Stream(iter(generator_or_function), _require_request())
+    if isinstance(generator_or_function, AsyncIterable):
+        return _AsyncStream(aiter(generator_or_function), _require_request())
+    if not callable(generator_or_function):
+        raise TypeError(
+            "stream_with_context() takes a generator, or a function that returns one, not "
+            f"{type(generator_or_function).__name__!r}. A function with 'yield' makes a generator "
+            "when it is called; it needs no 'await'."
+        )
+
+    @functools.wraps(generator_or_function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return stream_with_context(generator_or_function(*args, **kwargs))
+
+    return wrapper
+
+
+def _require_request() -> AppContext:
+    context = current.get(None)
+    if context is None or context.request_context is None:
+        raise RuntimeError(
+            "'stream_with_context' can only be used when a request context is active, such as in a "
+            "view function."
+        )
+    return context
+
+
+# The context is set for each step only: what runs between two of them keeps its own.
+
+
+class _Stream(Iterator[Any]):
+    """Runs each step of an iterator within a context."""
+
+    def __init__(self, iterator: Iterator[Any], context: AppContext) -> None:
+        self._iterator = iterator
+        self._context = context
+
+    def __next__(self) -> Any:
+        token = current.set(self._context)
+        try:
+            return next(self._iterator)
+        finally:
+            current.reset(token)
+
+    def close(self) -> None:
+        """Close the generator: its ``finally`` blocks run, within the context."""
+        close = getattr(self._iterator, "close", None)
+        if close is not None:
+            token = current.set(self._context)
+            try:
+                close()
+            finally:
+                current.reset(token)
+
+
+class _AsyncStream(AsyncIterator[Any]):
+    """Runs each step of an async iterator within a context."""
+
+    def __init__(self, iterator: AsyncIterator[Any], context: AppContext) -> None:
+        self._iterator = iterator
+        self._context = context
+
+    async def __anext__(self) -> Any:
+        token = current.set(self._context)
+        try:
+            return await anext(self._iterator)
+        finally:
+            current.reset(token)
+
+    async def aclose(self) -> None:
+        """Close the async generator: its ``finally`` blocks run, within the context."""
+        close = getattr(self._iterator, "aclose", None)
+        if close is not None:
+            token = current.set(self._context)
+            try:
+                await close()
+            finally:
+                current.reset(token)
+
+
+# The environment and the file system.
+
+
+def _setting(name: str) -> str:
+    return os.environ.get(f"ASYNCFLASK_{name}", os.environ.get(f"FLASK_{name}", ""))
+
+
+def get_debug_flag() -> bool:
+    """Whether ``ASYNCFLASK_DEBUG`` or ``FLASK_DEBUG`` asks for debug mode."""
+    return _setting("DEBUG").lower() not in {"", "0", "false", "no"}
+
+
+def get_load_dotenv(default: bool = True) -> bool:
+    """Whether ``.env`` files are read: unless ``ASYNCFLASK_SKIP_DOTENV`` or Flask's forbids it.
+
+    :param default: the answer where neither is set.
+    """
+    skip = _setting("SKIP_DOTENV")
+    return skip.lower() in {"0", "false", "no"} if skip else default
+
+
+def send_file_max_age(config: Mapping[str, Any]) -> int | None:
+    """Return ``SEND_FILE_MAX_AGE_DEFAULT`` in seconds, None where browsers shall ask each time."""
+    value: timedelta | int | None = config["SEND_FILE_MAX_AGE_DEFAULT"]
+    return int(value.total_seconds()) if isinstance(value, timedelta) else value
+
+
+def get_root_path(import_name: str) -> str:
+    """Return the folder of a module or package; the current folder where there is none.
+
+    :raises RuntimeError: a package without a folder of its own (a namespace package).
+    """
+    module = sys.modules.get(import_name)
+    file = getattr(module, "__file__", None)
+    if file is not None:
+        return os.path.dirname(os.path.abspath(file))
+    spec = _find_spec(import_name)
+    if spec is None or spec.loader is None:
+        return os.getcwd()
+    # A package's origin is its __init__.py; a namespace package has none.
+    if not spec.has_location or spec.origin is None:
+        raise RuntimeError(
+            f"No root path can be found for {import_name!r}: it is a namespace package, or is not "
+            "imported from a file. Pass 'root_path'."
+        )
+    return os.path.dirname(os.path.abspath(spec.origin))
+
+
+def _find_spec(name: str) -> Any:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # ValueError: a script, or no module's name
+        return None
+
+
+def find_instance_path(import_name: str, root_path: str) -> str:
+    """Return the folder for files of this installation, as Flask finds it.
+
+    ``instance`` beside the outermost package, or in the folder of the module; for an installed
+    package ``<prefix>/var/<name>-instance``.
+
+    :param import_name: the application's.
+    :param root_path: the folder of its module.
+    """
+    folder = _import_folder(import_name, root_path)
+    prefix = _installation_prefix(folder)
+    if prefix is None:
+        return str(folder / "instance")
+    return str(prefix / "var" / f"{import_name}-instance")
+
+
+def _import_folder(import_name: str, root_path: str) -> Path:
+    """The entry of ``sys.path`` that a module was imported from."""
+    spec = _find_spec(import_name.partition(".")[0])
+    if spec is None:
+        return Path.cwd()
+    if spec.submodule_search_locations is None:
+        return Path(spec.origin).parent
+    # A package; those of a namespace package lie in several folders: the module's own is wanted.
+    locations = [Path(location) for location in spec.submodule_search_locations]
+    nearest = (place for place in locations if Path(root_path).is_relative_to(place))
+    return next(nearest, locations[0]).parent
+
+
+def _installation_prefix(folder: Path) -> Path | None:
+    """The prefix below which ``folder`` is installed, or None: the system's, or an environment's."""
+    system = Path(sys.prefix).absolute()
+    if folder.is_relative_to(system):
+        return system
+    if folder.name.lower() != "site-packages":
+        return None
+    parent = folder.parent
+    if parent.name.lower() == "lib":  # Windows: prefix/lib/site-packages
+        return parent.parent
+    if parent.parent.name.lower() == "lib":  # elsewhere: prefix/lib/pythonX.Y/site-packages
+        return parent.parent.parent
+    return parent

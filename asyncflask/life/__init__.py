@@ -1,0 +1,10 @@
+"""The life of a request.
+
+``plan``       turns registrations into endpoints, once, when the application starts
+``routes``     the router: which endpoint a request is for
+``dispatch``   the innermost ASGI callable: from the match to the last teardown
+``errors``     what becomes of an exception
+``coerce``     what becomes of a view's return value
+``streaming``  sends a body piece by piece
+``lifespan``   start, shutdown and background tasks
+"""

@@ -1,0 +1,170 @@
+"""What becomes of a view's return value: a response."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.responses import Response as StarletteResponse
+from werkzeug.datastructures import Headers
+from werkzeug.sansio.response import Response as SansIOResponse
+
+from asyncflask.concurrency import Pending
+from asyncflask.ctx import current
+from asyncflask.messages.response import Response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from asyncflask.app import Flask
+
+_EXPECTED = (
+    "A view returns a str, bytes, a value for JSON (dict, list, dataclass, ...), a response, an "
+    "iterable or async iterable of str or bytes, an ASGI application, or a tuple "
+    "(body, status), (body, headers) or (body, status, headers)."
+)
+
+
+def make_response(app: Flask, value: Any) -> Response:
+    """Turn what a view returned into a response of the application's class.
+
+    :raises TypeError: the value is none of the kinds that views may return.
+    """
+    status = headers = None
+    if isinstance(value, tuple):
+        value, status, headers = _take_apart(value)
+    cls = app.response_class
+    if isinstance(value, str | bytes | bytearray):
+        # Status and headers go to the class, which may treat them its own way.
+        return cls(value, status=status, headers=headers)
+    response = value if isinstance(value, cls) else _from_body(app, value)
+    if status is not None:
+        response.status = status
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def _take_apart(value: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    if len(value) == 3:
+        return value
+    if len(value) == 2:
+        if isinstance(value[1], Headers | Mapping | tuple | list):
+            return value[0], None, value[1]
+        return value[0], value[1], None
+    raise TypeError(f"{_returner()} returned a tuple of {len(value)}. {_EXPECTED}")
+
+
+def _returner() -> str:
+    """Name the view that is at work, for messages."""
+    context = current.get(None)
+    request_context = None if context is None else context.request_context
+    if request_context is None:
+        return "make_response() was given what no view may return: it"
+    endpoint = request_context.endpoint
+    return f"The view {endpoint.name or getattr(endpoint.function, '__name__', '?')!r}"
+
+
+def _from_body(app: Flask, body: Any) -> Response:
+    if body is None:
+        raise TypeError(
+            f"{_returner()} returned None, or ended without a return statement. {_EXPECTED}"
+        )
+    if isinstance(body, Pending):
+        body.raise_misuse("was returned by a view")
+    if isinstance(body, SansIOResponse):
+        return _from_werkzeug(app.response_class, body)
+    if _is_asgi(body):
+        return AsgiResponse(body)
+    if isinstance(body, Iterator | AsyncIterable) and not hasattr(body, "__await__"):
+        return app.response_class(cast(Any, body))
+    if inspect.isawaitable(body):
+        if inspect.iscoroutine(body):
+            body.close()
+        raise TypeError(
+            f"{_returner()} returned a {type(body).__name__} that was not awaited. Write "
+            "'return await ...', or make the view 'async def'."
+        )
+    return _from_json(app, body)
+
+
+def _from_json(app: Flask, body: Any) -> Response:
+    try:
+        return cast(Response, app.json.response(body))
+    except TypeError as exc:
+        if isinstance(body, Iterable) and not isinstance(body, Mapping | list):
+            return app.response_class(cast(Any, body))
+        raise TypeError(
+            f"{_returner()} returned a {type(body).__name__} that is no response: {exc}. "
+            f"{_EXPECTED}"
+        ) from exc
+
+
+def _from_werkzeug(cls: type[Response], foreign: SansIOResponse) -> Response:
+    """A response of Werkzeug's, or of another class of ours."""
+    body = getattr(foreign, "response", b"")
+    if isinstance(body, list | tuple) and not isinstance(foreign, Response):
+        body = b"".join(cast(Any, foreign).iter_encoded())
+    response = cls(body, headers=foreign.headers)
+    response.status = foreign.status
+    close = getattr(foreign, "close", None)
+    if close is not None:
+        response.call_on_close(close)
+    return response
+
+
+def _is_asgi(value: Any) -> bool:
+    """Whether ``value`` is an ASGI application: ``async def app(scope, receive, send)``."""
+    call = value if inspect.isroutine(value) else getattr(type(value), "__call__", None)  # noqa: B004
+    return call is not None and inspect.iscoroutinefunction(call)
+
+
+class AsgiResponse(Response):
+    """Stands for a Starlette response or an ASGI application that a view returned.
+
+    It is sent by that application. ``status_code`` and ``headers`` are the application's where they
+    are known before (Starlette's responses), and what hooks change or add in them is sent.
+    """
+
+    automatically_set_content_length = False
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__()
+        self._app = app
+        self._content_type = None
+        if isinstance(app, StarletteResponse):
+            self.status_code = app.status_code
+            self._known = _decode(app.raw_headers)
+        else:
+            self._known = []
+        self._known_status = self._status_code
+        self.headers = Headers(self._known)
+
+    @property
+    def is_streamed(self) -> bool:
+        return True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_changed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = self._change(message)
+            await send(message)
+
+        await self._app(scope, receive, send_changed)
+
+    def _change(self, message: Message) -> Message:
+        status = self._status_code if self._status_code != self._known_status else message["status"]
+        headers = Headers(_decode(message["headers"]))
+        now = list(self.headers)
+        for name in {name for name, _ in self._known if (name, self.headers.get(name)) not in self._known}:
+            headers.remove(name)
+        for name, value in now:
+            if (name, value) not in self._known:
+                headers.add(name, value)
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return {**message, "status": status, "headers": [(n.lower(), v) for n, v in raw]}
+
+
+def _decode(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]

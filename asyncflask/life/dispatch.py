@@ -1,0 +1,362 @@
+"""The innermost ASGI callable: one request, from the match to the last teardown function."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from asyncflask.concurrency import Journey
+from asyncflask.concurrency.journey import keep_going
+from asyncflask.ctx import RequestContext, current
+from asyncflask.exceptions import WorkerPoolFullError
+from asyncflask.life.calls import announce, call_function, settle
+from asyncflask.life.errors import Errors
+from asyncflask.life.guard import refuse
+from asyncflask.life.streaming import send_stream
+from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
+from asyncflask.signals import (
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+    from starlette.types import Message, Receive, Scope, Send
+    from werkzeug.exceptions import HTTPException
+
+    from asyncflask.app import Flask
+    from asyncflask.life.plan import Plan
+    from asyncflask.life.routes import Router
+
+_log = logging.getLogger("asyncflask")
+
+#: A plain value on its way out: its bytes and its headers without the length.
+Plain = tuple[bytes, RawHeaders]
+
+
+class Dispatch:
+    """Handles the requests of one application.
+
+    :param app: the application.
+    :param router: says which endpoint a request is for.
+    :param plan: the endpoints.
+    """
+
+    def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
+        self._app = app
+        self._router = router
+        self._find = router.find
+        self._miss = plan.miss
+        self._errors = Errors(app)
+        self._extra: RawHeaders = [NOSNIFF] if app.config["CONTENT_TYPE_NOSNIFF"] else []
+        self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
+        self._json: RawHeaders = [(b"content-type", b"application/json"), *self._extra]
+        self._opens_session = app._opens_session_first()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection: HTTP, WebSocket or lifespan."""
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        error: HTTPException | None = refuse(scope)
+        if error is None:
+            route, endpoint, params, error = self._find(scope)
+        else:
+            route, endpoint, params = None, None, {}
+        if error is not None:
+            endpoint = self._miss
+        context = RequestContext(
+            self._app, scope, receive, send, endpoint or self._miss, params
+        )
+        scope["router"] = self._router
+        token = current.set(context)
+        try:
+            if endpoint is None:
+                assert route is not None
+                await self._foreign(context, route, params)
+                return
+            scope["route"] = route
+            scope["endpoint"] = endpoint.function
+            scope["path_params"] = params
+            if error is not None:
+                context.routing_exception = error
+            if endpoint.threaded:
+                context.journey = Journey(
+                    self._respond(context),
+                    self._app.pool,
+                    worker=scope.get("asyncflask.worker"),
+                    keep=endpoint.keep_worker,
+                )
+                answer = await context.journey
+                context.journey = None
+            else:
+                answer = await self._respond(context)
+            if answer.__class__ is tuple:
+                body, headers = answer  # type: ignore[misc]  # a Response is no tuple
+                length = (b"content-length", b"%d" % len(body))
+                await send(
+                    {"type": "http.response.start", "status": 200, "headers": [*headers, length]}
+                )
+                if scope["method"] == "HEAD":
+                    body = b""
+                await send({"type": "http.response.body", "body": body})
+            else:
+                await self._deliver(context, answer)  # type: ignore[arg-type]
+            if context.reraise:
+                raise context.error  # type: ignore[misc]  # set together
+        finally:
+            current.reset(token)
+
+    # From the hooks to the response.
+
+    async def _respond(self, context: RequestContext) -> Response | Plain:
+        """Run everything up to the response; with its teardowns, unless it is streamed."""
+        endpoint = context.endpoint
+        try:
+            try:
+                try:
+                    value = None
+                    if endpoint.prelude or request_started.receivers:
+                        value = await self._run_before(context)
+                    if value is None:
+                        value = await endpoint.view(**context.params)
+                except Exception as exc:
+                    value = await self._errors.handle(context, exc)
+                answer = None
+                if (
+                    endpoint.direct
+                    and context.after_functions is None
+                    and "session" not in context.__dict__
+                    and not request_finished.receivers
+                ):
+                    answer = self._plain(value)
+                if answer is None:
+                    answer = await self._finish(context, value)
+            except Exception as exc:
+                answer = await self._recover(context, exc)
+            if answer.__class__ is not tuple and answer.is_streamed:  # type: ignore[union-attr]
+                journey = context.journey
+                if journey is None or not journey.abandoned:
+                    return answer  # teardown comes after the last byte
+                await answer.aclose()  # type: ignore[union-attr]
+        except asyncio.CancelledError as exc:
+            # The task leaves at once; what has to be done is done beside it.
+            self._tear_down_beside(context, exc)
+            raise
+        except Exception as exc:
+            await self.tear_down(context, exc)
+            raise
+        if (
+            endpoint.teardown
+            or "request" in context.__dict__
+            or request_tearing_down.receivers
+            or appcontext_tearing_down.receivers
+        ):
+            await self.tear_down(context, context.error)
+        return answer
+
+    async def _run_before(self, context: RequestContext) -> Any:
+        """Run what comes before the view; what it returns, unless None, answers the request."""
+        endpoint = context.endpoint
+        if self._opens_session:
+            await self._open_session(context)
+        if request_started.receivers:
+            await announce(context, request_started)
+        for preprocess in endpoint.preprocessors:
+            preprocess(endpoint.name, context.params)
+        for function in endpoint.before:
+            value = await function()
+            if value is not None:
+                return value
+        return None
+
+    async def _recover(self, context: RequestContext, exc: Exception) -> Response:
+        """Answer an error that no handler took, or that was raised after the view."""
+        if isinstance(exc, WorkerPoolFullError):
+            return self._errors.default_response(context, exc)
+        value = await self._errors.handle_unexpected(context, exc)
+        try:
+            return await self._finish(context, value)
+        except Exception:
+            _log.exception("The response to an error could not be finished")
+            return self._app.make_response(value)
+
+    async def _finish(self, context: RequestContext, value: Any) -> Response:
+        app = self._app
+        response = app.make_response(value)
+        for function in context.after_functions or ():
+            response = await call_function(context, function, response)
+            if response is None:
+                raise _returned_none(function)
+        for function in context.endpoint.after:
+            response = await function(response)
+            if response is None:
+                raise _returned_none(function)
+        if "session" in context.__dict__:
+            await self._save_session(context, response)
+        if request_finished.receivers:
+            await announce(context, request_finished, response=response)
+        return response
+
+    def _plain(self, value: Any) -> Plain | None:
+        """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
+        kind = value.__class__
+        if kind is str:
+            return value.encode(), self._html
+        if kind is dict or kind is list:
+            return self._app.json.dumps_bytes(value), self._json
+        if kind is bytes:
+            return value, self._html
+        return None
+
+    async def _open_session(self, context: RequestContext) -> None:
+        interface = self._app.session_interface
+        session: Any = await interface.open_session(self._app, context.request)  # type: ignore[misc]
+        if session is None:
+            session = interface.make_null_session(self._app)
+        context.__dict__["session"] = session
+
+    async def _save_session(self, context: RequestContext, response: Response) -> None:
+        app, session = self._app, context.session
+        if app.session_interface.is_null_session(session):
+            return
+        await settle(context, app.session_interface.save_session(app, session, response))
+
+    # Out.
+
+    async def _deliver(self, context: RequestContext, response: Response) -> None:
+        """Send a response; a streamed one is torn down after its last byte."""
+        if not response.is_streamed:
+            await self._send_complete(context, response)
+            return
+        error = context.error
+        try:
+            await self._send_streamed(context, response)
+        except asyncio.CancelledError as exc:
+            error = exc
+            raise
+        except Exception as exc:
+            error = exc
+            await self._errors.handle_broken_stream(context, exc)
+        finally:
+            if isinstance(error, asyncio.CancelledError):
+                self._tear_down_beside(context, error)
+            else:
+                await self._tear_down_after_stream(context, error)
+
+    async def _send_complete(self, context: RequestContext, response: Response) -> None:
+        start, body = response.messages(context.scope["method"], self._extra)
+        await context.send(start)
+        await context.send(body)
+        if response._on_close is not None:
+            await response.aclose()
+
+    async def _send_streamed(self, context: RequestContext, response: Response) -> None:
+        method = context.scope["method"]
+        try:
+            if type(response).__call__ is not Response.__call__:
+                await response(context.scope, context.receive, context.send)
+            elif method == "HEAD" or not has_body(response.status_code):
+                await context.send(response.start_message(self._extra))
+                await context.send({"type": "http.response.body"})
+            else:
+                start = response.start_message(self._extra)
+                await send_stream(context, response, start, context.send, self._app.stream_pool)
+        finally:
+            await response.aclose()
+
+    # The end.
+
+    async def tear_down(self, context: RequestContext, exc: BaseException | None) -> None:
+        """Run the teardown functions, all of them, each exactly once in a request."""
+        functions = context.endpoint.teardown
+        if functions:
+            if context.journey is not None:
+                context.journey.urgent = True
+            for function in functions:
+                try:
+                    await function(exc)
+                except Exception:
+                    _log.exception("The teardown function %r failed", _name(function))
+        for signal in (request_tearing_down, appcontext_tearing_down):
+            if signal.receivers:
+                await announce(context, signal, exc=exc)
+        if "request" in context.__dict__:
+            context.request.close()
+
+    async def _tear_down_after_stream(
+        self, context: RequestContext, exc: BaseException | None
+    ) -> None:
+        if not context.endpoint.threaded:
+            await self.tear_down(context, exc)
+            return
+        context.journey = Journey(
+            self.tear_down(context, exc),
+            self._app.pool,
+            worker=context.scope.get("asyncflask.worker"),
+            keep=True,
+        )
+        await context.journey
+        context.journey = None
+
+    def _tear_down_beside(self, context: RequestContext, exc: BaseException | None) -> None:
+        keep_going(self._tear_down_after_stream(context, exc))
+
+    # What is not ours.
+
+    async def _foreign(
+        self, context: RequestContext, route: BaseRoute, params: dict[str, Any]
+    ) -> None:
+        """Hand a request to a Starlette route; its HTTP errors are answered as ours are."""
+        started = False
+
+        async def send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await context.send(message)
+
+        scope = context.scope
+        _, child_scope = route.matches(scope)
+        scope.update(child_scope)
+        scope["route"] = route
+        try:
+            await route.handle(scope, context.receive, send)
+        except Exception as exc:
+            if started:
+                raise
+            await self._deliver(context, await self._answer_error(context, exc))
+            if context.reraise:
+                raise
+
+    async def _answer_error(self, context: RequestContext, exc: Exception) -> Response:
+        try:
+            value = await self._errors.handle(context, exc)
+        except Exception as unhandled:
+            value = await self._errors.handle_unexpected(context, unhandled)
+        return self._app.make_response(value)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._router.lifespan(scope, receive, send)
+            return
+        route, endpoint, _, _ = self._find(scope)
+        if route is None or endpoint is not None:
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            return
+        _, child_scope = route.matches(scope)
+        scope.update(child_scope)
+        await route.handle(scope, receive, send)
+
+
+def _returned_none(function: Any) -> TypeError:
+    return TypeError(
+        f"The after_request function {_name(function)!r} returned None. It has to return the "
+        "response, the one it was given or another."
+    )
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", repr(function))

@@ -1,0 +1,201 @@
+"""What becomes of an exception: the nearest error handler, or the standard answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import Request as StarletteRequest
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import (
+    BadRequest,
+    BadRequestKeyError,
+    HTTPException,
+    InternalServerError,
+    default_exceptions,
+)
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.routing import RoutingException
+
+from asyncflask.concurrency import is_async_callable
+from asyncflask.ctx import current
+from asyncflask.exceptions import WorkerPoolFullError
+from asyncflask.life.calls import announce, call_function
+from asyncflask.signals import got_request_exception
+
+if TYPE_CHECKING:
+    from starlette.types import ExceptionHandler
+
+    from asyncflask.app import Flask
+    from asyncflask.ctx import RequestContext
+    from asyncflask.messages.response import Response
+
+PROBLEM_JSON = "application/problem+json"
+
+
+def unwrap(exc: Exception) -> Exception:
+    """Return the single member of an ``ExceptionGroup``, any depth; others as they are."""
+    while isinstance(exc, ExceptionGroup) and len(exc.exceptions) == 1:
+        exc = exc.exceptions[0]
+    return exc
+
+
+def as_werkzeug(exc: Exception) -> Exception:
+    """Turn Starlette's ``HTTPException`` into Werkzeug's with that code."""
+    if not isinstance(exc, StarletteHTTPException):
+        return exc
+    cls = default_exceptions.get(exc.status_code)
+    if cls is None:
+        cls = type("HTTPException", (HTTPException,), {"code": exc.status_code})
+    standard = HTTP_STATUS_CODES.get(exc.status_code)
+    detail = exc.detail if exc.detail.lower() != (standard or "").lower() else None
+    http_exc = cls(detail) if detail else cls()
+    http_exc.__cause__ = exc
+    if exc.headers:
+        http_exc.get_headers = _with_headers(http_exc.get_headers, dict(exc.headers))  # type: ignore[method-assign]
+    return http_exc
+
+
+def _with_headers(get_headers: Any, extra: dict[str, str]) -> Any:
+    def get(*args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        names = {name.lower() for name in extra}
+        kept = [pair for pair in get_headers(*args, **kwargs) if pair[0].lower() not in names]
+        return [*kept, *extra.items()]
+
+    return get
+
+
+def from_starlette(handler: ExceptionHandler) -> Callable[[Exception], Any]:
+    """Make an error handler of ours from one of Starlette's kind, ``handler(request, exc)``."""
+
+    def arguments(exc: Exception) -> tuple[Any, Exception]:
+        context = cast("RequestContext", current.get().request_context)
+        return StarletteRequest(context.scope, context.receive, context.send), exc
+
+    if is_async_callable(handler):
+
+        async def async_handler(exc: Exception) -> Any:
+            return await cast(Any, handler)(*arguments(exc))
+
+        return async_handler
+    return lambda exc: handler(*arguments(exc))
+
+
+class Errors:
+    """Handles the exceptions of one application's requests.
+
+    :param app: the application.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    async def handle(self, context: RequestContext, exc: Exception) -> Any:
+        """Return what answers an exception of a hook or a view: a return value like a view's.
+
+        :raises Exception: nobody handles it; ``exc`` or what a handler raised.
+        """
+        exc = as_werkzeug(unwrap(exc))
+        app = self._app
+        if isinstance(exc, BadRequestKeyError) and (
+            app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
+        ):
+            exc.show_exception = True
+        if isinstance(exc, WorkerPoolFullError):
+            raise exc  # handlers and hooks may need a worker too
+        is_http = isinstance(exc, HTTPException) and not self._is_trapped(exc)
+        if is_http and (exc.code is None or isinstance(exc, RoutingException)):  # type: ignore[attr-defined]
+            return self.default_response(context, exc)  # type: ignore[arg-type]
+        handler = context.endpoint.handlers.find(exc)
+        if handler is not None:
+            return await call_function(context, handler, exc)
+        if is_http:
+            return self.default_response(context, exc)  # type: ignore[arg-type]
+        raise exc
+
+    def _is_trapped(self, exc: HTTPException) -> bool:
+        """Whether ``exc`` is treated as a bug, for debugging."""
+        config = self._app.config
+        if config["TRAP_HTTP_EXCEPTIONS"]:
+            return True
+        trap = config["TRAP_BAD_REQUEST_ERRORS"]
+        if trap is None and self._app.debug and isinstance(exc, BadRequestKeyError):
+            return True
+        return bool(trap) and isinstance(exc, BadRequest)
+
+    async def handle_unexpected(self, context: RequestContext, exc: Exception) -> Any:
+        """Return what answers an exception that nobody handled: a 500.
+
+        It is signalled, logged once, and kept in ``context.error`` for the teardown functions.
+
+        :raises Exception: ``exc`` itself where errors are to reach the caller (tests).
+        """
+        app = self._app
+        context.error = exc
+        if got_request_exception.receivers:
+            await announce(context, got_request_exception, exception=exc)
+        if app._propagates():
+            page = app.debug_response(context, exc)
+            if page is None:
+                raise exc
+            context.reraise = True
+            return page
+        app.log_exception((type(exc), exc, exc.__traceback__))
+        error = InternalServerError(original_exception=exc)
+        handler = context.endpoint.handlers.find(error)
+        if handler is None:
+            return self.default_response(context, error)
+        try:
+            return await call_function(context, handler, error)
+        except Exception as failure:
+            logging.getLogger("asyncflask").exception(
+                "The error handler for %s failed", type(exc).__name__, exc_info=failure
+            )
+            return self.default_response(context, InternalServerError(original_exception=exc))
+
+    async def handle_broken_stream(self, context: RequestContext, exc: Exception) -> None:
+        """Deal with an error after the response has begun: no other answer can be sent.
+
+        :raises Exception: ``exc``, where errors are to reach the caller.
+        """
+        app = self._app
+        context.error = exc
+        if got_request_exception.receivers:
+            await announce(context, got_request_exception, exception=exc)
+        if app._propagates():
+            raise exc
+        app.log_exception((type(exc), exc, exc.__traceback__))
+
+    def default_response(self, context: RequestContext, exc: HTTPException) -> Response:
+        """Answer an HTTP exception: as a page, or as RFC 9457 JSON where the client prefers that."""
+        app = self._app
+        if exc.response is not None:
+            return app.make_response(exc.response)
+        scope = context.scope
+        headers = Headers(exc.get_headers(None, scope))
+        if isinstance(exc, RoutingException) or not _prefers_json(context):
+            response = app.response_class(exc.get_body(None, scope), headers=headers)
+        else:
+            headers.remove("Content-Type")
+            problem = {
+                "type": "about:blank",
+                "title": exc.name,
+                "status": exc.code,
+                "detail": exc.description,
+            }
+            response = app.response_class(
+                app.json.dumps(problem), headers=headers, content_type=PROBLEM_JSON
+            )
+        response.status_code = exc.code or 500
+        return response
+
+
+def _prefers_json(context: RequestContext) -> bool:
+    accept = next((v for k, v in context.scope["headers"] if k == b"accept"), b"")
+    if b"json" not in accept:  # browsers and tools that take anything get the page
+        return False
+    accepts = context.request.accept_mimetypes
+    json = max(accepts.quality(PROBLEM_JSON), accepts.quality("application/json"))
+    return json > accepts["text/html"]

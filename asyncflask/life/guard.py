@@ -1,0 +1,51 @@
+"""Refuses requests that no view should ever see, whatever the server lets through."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import BadRequest
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+_HOST = re.compile(rb"(?:[a-z0-9._~%!$&'()*+,;=-]*|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.I)
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
+
+
+def refuse(scope: Scope) -> BadRequest | None:
+    """Return the error for a request that is refused, None for one that is fine.
+
+    Refused are a duplicate or malformed ``Host`` (RFC 9112, section 3.2) and a path that cannot be
+    decoded or has NUL or line breaks.
+    """
+    host = None
+    for name, value in scope["headers"]:
+        if name == b"host":
+            if host is not None:
+                return BadRequest("The request has more than one Host header.")
+            host = value
+    if host is not None and not _is_host(host):
+        return BadRequest("The Host header is malformed.")
+    path: str = scope["path"]
+    # PERF: one call says that there is nothing to look at (scenario: plain text).
+    if path.isascii() and path.isprintable():
+        return None
+    return _refuse_path(path, scope.get("raw_path"))
+
+
+def _refuse_path(path: str, raw_path: bytes | None) -> BadRequest | None:
+    if "\0" in path or "\r" in path or "\n" in path:
+        return BadRequest("The path has a control character that no address has.")
+    # Servers decode with replacement; U+FFFD may also have been sent as such.
+    if "\ufffd" in path and (raw_path is None or b"%EF%BF%BD" not in raw_path.upper()):
+        return BadRequest("The path is not UTF-8.")
+    if any("\ud800" <= char <= "\udfff" for char in path):
+        return BadRequest("The path is not UTF-8.")
+    return None

@@ -1,0 +1,199 @@
+"""Turns the registrations of an application into endpoints, once, when it starts.
+
+An endpoint knows all that happens in a request for it, in order, so that a request looks nothing
+up: no blueprint names, no dictionaries, no signatures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
+
+from asyncflask.concurrency import is_async_callable
+from asyncflask.ctx import current
+from asyncflask.exceptions import SetupError
+from asyncflask.life.calls import AsyncFunction, on_journey
+from asyncflask.registrar import ReadOnlyDict
+
+if TYPE_CHECKING:
+    from asyncflask.app import Flask
+    from asyncflask.typing import ErrorHandler, URLValuePreprocessor, ViewFunction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Endpoint:
+    """What happens in a request, in order. All functions are awaited, whichever kind they were."""
+
+    #: The endpoint's name, None for requests without a match.
+    name: str | None
+    #: The view as it was registered.
+    function: ViewFunction
+    preprocessors: tuple[URLValuePreprocessor, ...]
+    before: tuple[AsyncFunction, ...]
+    view: AsyncFunction
+    after: tuple[AsyncFunction, ...]
+    teardown: tuple[AsyncFunction, ...]
+    handlers: ErrorHandlers
+    #: Something runs before the view.
+    prelude: bool
+    #: Some of the functions are ``def``: the request is a journey.
+    threaded: bool
+    #: The view is ``def``: one worker is kept from the first ``def`` function to the last.
+    keep_worker: bool
+    #: A plain return value can be sent as it is: nobody waits to see a response.
+    direct: bool
+
+
+class ErrorHandlers:
+    """The error handlers that hold for an endpoint, the nearest first.
+
+    :param spec: the application's ``error_handler_spec``.
+    :param names: the blueprints of the endpoint, innermost first, and None for the application.
+    """
+
+    def __init__(
+        self,
+        spec: dict[str | None, dict[int | None, dict[type[Exception], ErrorHandler]]],
+        names: Iterable[str | None],
+    ) -> None:
+        by_name = [spec[name] for name in names if name in spec]
+        self._by_code = by_name
+        self._found: dict[tuple[type[BaseException], int | None], ErrorHandler | None] = {}
+
+    def find(self, exc: BaseException) -> ErrorHandler | None:
+        """Return the handler for ``exc``: by code before by class, most specific class first."""
+        code = exc.code if isinstance(exc, HTTPException) else None
+        key = (type(exc), code)
+        if key not in self._found:
+            self._found[key] = next(self._candidates(*key), None)
+        return self._found[key]
+
+    def _candidates(
+        self, exc_class: type[BaseException], code: int | None
+    ) -> Iterator[ErrorHandler]:
+        for wanted in (code, None) if code is not None else (None,):
+            for handlers in self._by_code:
+                by_class = handlers.get(wanted) or {}
+                for cls in exc_class.__mro__:
+                    if cls in by_class:
+                        yield by_class[cls]  # type: ignore[index]  # a class among exceptions
+
+
+class Plan:
+    """The endpoints of an application that starts.
+
+    :param app: whose registrations to read.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self.endpoints = {
+            name: build_endpoint(app, name, view) for name, view in app.view_functions.items()
+        }
+        #: For requests that match no rule: the application's hooks run, then the error is raised.
+        self.miss = build_endpoint(app, None, raise_routing_exception)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return the endpoint of a rule; a rule without a view fails when it is asked for."""
+        if name not in self.endpoints:
+            self.endpoints[name] = build_endpoint(self._app, name, _missing_view(name))
+        return self.endpoints[name]
+
+    def options_for(self, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint that answers OPTIONS automatically for ``endpoint``."""
+        return build_endpoint(self._app, endpoint.name, answer_options)
+
+
+def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint:
+    """Gather what the application and the blueprints of ``name`` have registered."""
+    inner = blueprint_names(name)
+    outer: tuple[str | None, ...] = (None, *reversed(inner))
+    names = (*inner, None)
+    before = _gather(app.before_request_funcs, outer)
+    after = _gather(app.after_request_funcs, names, reverse=True)
+    teardown = [
+        *_gather(app.teardown_request_funcs, names, reverse=True),
+        *reversed(app.teardown_appcontext_funcs),
+    ]
+    threaded = not all(is_async_callable(f) for f in (*before, view, *after, *teardown))
+    prepare = on_journey if threaded else _unchanged
+    preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
+    return Endpoint(
+        name=name,
+        function=view,
+        prelude=bool(before or preprocessors) or app._opens_session_first(),
+        preprocessors=preprocessors,
+        before=tuple(map(prepare, before)),
+        view=prepare(view),
+        after=tuple(map(prepare, after)),
+        teardown=tuple(map(prepare, teardown)),
+        handlers=ErrorHandlers(app.error_handler_spec, names),
+        threaded=threaded,
+        keep_worker=not is_async_callable(view),
+        direct=not after and app._sends_plain_values(),
+    )
+
+
+def _missing_view(name: str) -> ViewFunction:
+    async def view(**_: Any) -> Any:
+        raise SetupError(
+            f"There are rules for the endpoint {name!r}, but it has no view. Give add_url_rule() a "
+            f"'view_func', or register one with @app.endpoint({name!r})."
+        )
+
+    return view
+
+
+def _unchanged(function: AsyncFunction) -> AsyncFunction:
+    return function
+
+
+def make_read_only(app: Flask) -> None:
+    """End the registrations of an application that starts."""
+    for attribute in app._declarations:
+        setattr(app, attribute, _read_only(getattr(app, attribute)))
+
+
+def blueprint_names(endpoint: str | None) -> tuple[str, ...]:
+    """Return the blueprints of an endpoint, innermost first: ``"a.b.c" -> ("a.b", "a")``."""
+    names = []
+    while endpoint and "." in endpoint:
+        endpoint = endpoint.rpartition(".")[0]
+        names.append(endpoint)
+    return tuple(names)
+
+
+def _gather(
+    declared: dict[str | None, Any], names: Iterable[str | None], *, reverse: bool = False
+) -> list[Any]:
+    functions: list[Any] = []
+    for name in names:
+        own = declared.get(name, ())
+        functions.extend(reversed(own) if reverse else own)
+    return functions
+
+
+def _read_only(declared: dict[Any, Any]) -> ReadOnlyDict:
+    return ReadOnlyDict(
+        {
+            key: tuple(value)
+            if isinstance(value, list)
+            else _read_only(value)
+            if isinstance(value, dict)
+            else value
+            for key, value in declared.items()
+        }
+    )
+
+
+async def raise_routing_exception() -> None:
+    """The view of requests that match no rule."""
+    raise current.get().routing_exception  # type: ignore[attr-defined]
+
+
+async def answer_options(**_: Any) -> Any:
+    """The view that answers OPTIONS with the methods that are allowed (RFC 9110, 9.3.7)."""
+    return current.get().app.make_default_options_response()

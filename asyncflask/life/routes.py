@@ -1,0 +1,213 @@
+"""The router: which endpoint a request is for.
+
+Rules are compiled into one table. Starlette's own routes can stand among them: a ``Mount`` takes
+part in the table as a literal prefix, any other is tried after the rules, in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, Mount, NoMatchFound
+from starlette.routing import Router as StarletteRouter
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import BuildError, RequestRedirect
+
+from asyncflask.routing import Miss, Rule
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from asyncflask.app import Flask
+    from asyncflask.life.plan import Endpoint, Plan
+    from asyncflask.routing import Matcher
+
+#: Where an answer of the router is kept in the scope for routes that ask for it again.
+_ANSWER = "asyncflask.found"
+
+
+#: The router's answer: the route, its endpoint where it is ours, the parameters, and why there is
+#: no route where there is none. PERF: a plain tuple, made once per request (scenario: plain text).
+Found = tuple["BaseRoute | None", "Endpoint | None", dict[str, Any], "HTTPException | None"]
+
+
+class RuleRoute(BaseRoute):
+    """A rule of ours, as a Starlette route.
+
+    :param rule: the rule.
+    :param router: the router it stands in.
+    """
+
+    #: What happens in a request; set when the application starts.
+    plan: Endpoint | None = None
+    options_plan: Endpoint | None = None
+
+    def __init__(self, rule: Rule, router: Router) -> None:
+        self.rule = rule
+        self.path = rule.rule
+        self.name = rule.endpoint
+        self.methods = rule.methods
+        self._router = router
+
+    @property
+    def endpoint(self) -> Any:
+        """The view, as other tools expect it of a route."""
+        return self._router.flask.view_functions.get(self.name)
+
+    @property
+    def include_in_schema(self) -> bool:
+        """Whether API descriptions should show it; Starlette's attribute."""
+        return not self.rule.build_only
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Say whether this is the route of ``scope``; the router's answer is kept there."""
+        if scope["type"] not in ("http", "websocket"):
+            return Match.NONE, {}
+        key = (scope["path"], scope.get("method"))
+        kept = scope.get(_ANSWER)
+        if kept is None or kept[0] != key:
+            kept = scope[_ANSWER] = (key, self._router.find(scope))
+        found: Found = kept[1]
+        if found[0] is not self:
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": found[2]}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request for this rule."""
+        await self._router.flask.dispatch(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """Build the path for the endpoint ``name``, as Starlette's ``url_path_for``."""
+        if name != self.name:
+            raise NoMatchFound(name, path_params)
+        try:
+            path = self._router.flask.url_map.build(name, path_params, append_unknown=False)
+        except BuildError:
+            raise NoMatchFound(name, path_params) from None
+        return URLPath(path=path, protocol="websocket" if self.rule.websocket else "http")
+
+    def __repr__(self) -> str:
+        return f"<RuleRoute {self.path!r} -> {self.name!r}>"
+
+
+class Router(StarletteRouter):
+    """Starlette's router with our matching.
+
+    :param flask: the application; its ``url_map`` holds the rules.
+    """
+
+    def __init__(self, flask: Flask, lifespan: Any) -> None:
+        super().__init__(lifespan=lifespan)
+        self.flask = flask
+        self.app = self._handle
+        self._matcher: Matcher | None = None
+        self._foreign: tuple[BaseRoute, ...] = ()
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.flask.dispatch(scope, receive, send)
+
+    def add_rule(self, rule: Rule) -> None:
+        """Add a rule; its route stands in ``routes`` at this place."""
+        route = RuleRoute(rule, self)
+        rule.target = route
+        self.routes.append(route)
+        self._matcher = None
+
+    def compile(self) -> Matcher:
+        """Compile rules and mounts into the table that requests are matched with."""
+        url_map = self.flask.url_map
+        mounts = [route for route in self.routes if isinstance(route, Mount)]
+        extra = [_mount_rule(mount) for mount in mounts if not _has_params(mount)]
+        taken = {id(rule.target) for rule in extra}
+        self._matcher = matcher = url_map.compile(extra)
+        self._foreign = tuple(
+            route
+            for route in self.routes
+            if not isinstance(route, RuleRoute) and id(route) not in taken
+        )
+        return matcher
+
+    def freeze(self, plan: Plan) -> None:
+        """Give every route its endpoint and compile the table."""
+        for route in self.routes:
+            if isinstance(route, RuleRoute):
+                route.plan = plan.endpoint(route.name)
+                if route.rule.provide_automatic_options:
+                    route.options_plan = plan.options_for(route.plan)
+        self.compile()
+
+    def find(self, scope: Scope) -> Found:
+        """Find the route for a request.
+
+        The path is matched without ``root_path``, and the whole of it.
+        """
+        path: str = scope["path"]
+        root: str | None = scope.get("root_path")
+        if root:
+            root = root.rstrip("/")
+            if not path.startswith(root) or path[len(root) : len(root) + 1] not in ("", "/"):
+                return None, None, {}, NotFound()
+            path = path[len(root) :] or "/"
+        matcher = self._matcher or self.compile()
+        method = scope.get("method", "GET")
+        domain = self._domain(scope) if matcher.uses_hosts else ""
+        found = matcher.match(path, method, domain, scope["type"] == "websocket")
+        if found.__class__ is not tuple:
+            return self._find_foreign(scope, cast(Miss, found))
+        rule, params = cast("tuple[Rule, dict[str, Any]]", found)
+        route = rule.target
+        if route.__class__ is not RuleRoute:
+            return route, None, params, None
+        if method == "OPTIONS" and rule.provide_automatic_options:
+            return route, route.options_plan, {}, None
+        return route, route.plan, params, None
+
+    def _find_foreign(self, scope: Scope, miss: Miss) -> Found:
+        for route in self._foreign:
+            match, child_scope = route.matches(scope)
+            if match is not Match.NONE:
+                return route, None, child_scope, None
+        return None, None, {}, _routing_error(scope, miss)
+
+    def allowed_methods(self, scope: Scope) -> list[str]:
+        """Return the methods that the path of a request may be asked with."""
+        matcher = self._matcher or self.compile()
+        root = scope.get("root_path", "").rstrip("/")
+        domain = self._domain(scope) if matcher.uses_hosts else ""
+        return sorted(matcher.allowed_methods(scope["path"][len(root) :] or "/", domain))
+
+    def _domain(self, scope: Scope) -> str:
+        """Return what rules with a host or a subdomain are matched with."""
+        flask = self.flask
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        server_name = flask.config["SERVER_NAME"] if flask.subdomain_matching else None
+        return flask.url_map.domain_part(
+            host.decode("latin-1"), scope.get("scheme", "http"), server_name
+        )
+
+
+def _routing_error(scope: Scope, miss: Miss) -> HTTPException:
+    if miss.redirect is not None:
+        location = miss.redirect
+        if "://" not in location and not location.startswith("//"):
+            location = scope.get("root_path", "").rstrip("/") + location
+        query = scope.get("query_string", b"").decode("latin-1")
+        redirect = RequestRedirect(f"{location}?{query}" if query else location)
+        redirect.code = miss.redirect_code
+        return redirect
+    if miss.allowed:
+        return MethodNotAllowed(valid_methods=sorted(miss.allowed))
+    if miss.websocket_mismatch:
+        return BadRequest("This address speaks another protocol (WebSocket or HTTP).")
+    return NotFound()
+
+
+def _has_params(mount: Mount) -> bool:
+    return "{" in mount.path
+
+
+def _mount_rule(mount: Mount) -> Rule:
+    rule = Rule(mount.path or "/", endpoint="", prefix=True)
+    rule.target = mount
+    return rule

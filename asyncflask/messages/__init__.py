@@ -1,0 +1,1 @@
+"""What goes in and out: the request with its body and forms, and the response."""

@@ -1,0 +1,639 @@
+"""The request: Werkzeug's vocabulary over an ASGI scope, with every attribute made when asked.
+
+``BaseRequest`` holds what reads the same in all code. What needs the body is an awaitable in
+``async def`` code and a value in ``def`` code: one class at run time, ``Request``, that a type
+checker sees as ``Request`` for the former and as ``SyncRequest`` for the latter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from io import BufferedReader, BytesIO
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, overload
+
+from werkzeug.datastructures import CombinedMultiDict, Headers, ImmutableMultiDict, MultiDict
+from werkzeug.datastructures import FileStorage as BaseFileStorage
+from werkzeug.datastructures.mixins import ImmutableHeadersMixin
+from werkzeug.exceptions import (
+    BadRequest,
+    BadRequestKeyError,
+    HTTPException,
+    UnsupportedMediaType,
+)
+from werkzeug.sansio.request import Request as SansIORequest
+
+from asyncflask.concurrency import ReadyBytes, resolve
+from asyncflask.lazy import lazy
+from asyncflask.messages.body import Body, BodyFile, check_def_code, no_body
+from asyncflask.messages.forms import (
+    FORM_TYPES,
+    Files,
+    Form,
+    FormLimits,
+    FormReader,
+    ReadyCombinedMultiDict,
+    parse_urlencoded,
+)
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope
+
+    from asyncflask.routing import Rule
+
+T = TypeVar("T")
+
+_unset: Any = object()
+
+
+class Application(Protocol):
+    """What a request needs of its application."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration, complete with its defaults."""
+
+    @property
+    def json(self) -> JSONLoader:
+        """The JSON provider."""
+
+    @property
+    def debug(self) -> bool:
+        """Whether clients may be told the details of their errors."""
+
+
+class JSONLoader(Protocol):
+    """What a request needs of a JSON provider."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Return the value of a JSON text; a ``ValueError`` tells what is wrong with it."""
+
+
+class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]  # as Werkzeug's own
+    """Werkzeug's ``Headers`` over the raw ones of an ASGI scope: read-only, decoded when asked.
+
+    Names show in title case and are looked up in any; values are Latin-1, as in WSGI.
+
+    :param raw: pairs of bytes, with the names in lower case, as ASGI says.
+    """
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    @lazy
+    def _list(self) -> list[tuple[str, str]]:
+        return [(k.decode("latin-1").title(), v.decode("latin-1")) for k, v in self._raw]
+
+    def _find(self, key: str) -> str | None:
+        # PERF: a scan of a dozen pairs costs less than a dictionary of them, and decodes one.
+        name = key.lower().encode("latin-1", "replace")
+        for k, value in self._raw:
+            if k == name:
+                return value.decode("latin-1")
+        return None
+
+    def _get_key(self, key: str) -> str:
+        value = self._find(key)
+        if value is None:
+            raise BadRequestKeyError(key)
+        return value
+
+    def __contains__(self, key: str) -> bool:
+        return self._find(key) is not None
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def copy(self) -> Headers:  # type: ignore[override]  # as ImmutableMultiDict.copy
+        """Return a copy that can be changed."""
+        return Headers(self._list)
+
+    if not TYPE_CHECKING:  # pragma: no branch - the overloads are those of `Headers`
+
+        def get(self, key, default=None, type=None):
+            """Return a header's first value, or ``default``: absent, or refused by ``type``."""
+            value = self._find(key)
+            if value is None:
+                return default
+            if type is None:
+                return value
+            try:
+                return type(value)
+            except ValueError:
+                return default
+
+        def getlist(self, key, type=None):
+            """Return all values of a header; those that ``type`` refuses are left out."""
+            if type is not None:
+                return super().getlist(key, type)
+            name = key.lower().encode("latin-1", "replace")
+            return [value.decode("latin-1") for k, value in self._raw if k == name]
+
+        def __getitem__(self, key):
+            if isinstance(key, slice):
+                return Headers(self._list[key])
+            return super().__getitem__(key)
+
+
+class BaseRequest(SansIORequest):
+    """What a request offers to ``def`` and ``async def`` code alike.
+
+    Making one stores its four parameters; every attribute is computed when it is first asked for.
+    The attributes for headers (``authorization``, ``accept_mimetypes``, ``if_none_match``,
+    ``range``, ``user_agent``, ``cache_control``, ...) are Werkzeug's.
+
+    :param scope: the ASGI scope. Its ``route`` and ``path_params`` say what was matched.
+    :param receive: the ASGI ``receive``; only :attr:`body` calls it.
+    :param app: the application, for its configuration and its JSON provider.
+    :param loop: the event loop that serves the request; None for one made by hand.
+    """
+
+    #: Why no rule was matched: the 404 or 405 that answers unless a hook does.
+    routing_exception: HTTPException | None = None
+
+    #: What reads the form, from the moment somebody asks for it. Whoever ends the request calls
+    #: :meth:`close` when this is not None.
+    form_reader: FormReader | None = None
+
+    _cached_data: ReadyBytes | None = None
+    #: As in Flask: what ``get_json()`` gave with ``silent=False`` and with ``silent=True``.
+    _cached_json: tuple[Any, Any] = (_unset, _unset)
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive = no_body,
+        *,
+        app: Application,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.app = app
+        self.loop = loop
+
+    # --- The request line
+
+    @lazy
+    def method(self) -> str:
+        """The method, in upper case."""
+        method: str = self.scope.get("method", "GET")
+        return method.upper()
+
+    @lazy
+    def scheme(self) -> str:
+        """The scheme of the URL, such as ``https`` or ``ws``."""
+        return str(self.scope.get("scheme", "http"))
+
+    @lazy
+    def http_version(self) -> str:
+        """The version of HTTP, such as ``1.1`` or ``2``."""
+        return str(self.scope.get("http_version", "1.1"))
+
+    @lazy
+    def root_path(self) -> str:
+        """The prefix that the application is mounted under, without a slash at the end."""
+        return str(self.scope.get("root_path", "")).rstrip("/")
+
+    @lazy
+    def path(self) -> str:
+        """The path within the application: what comes after :attr:`root_path`."""
+        path: str = self.scope["path"]
+        root_path = self.root_path
+        if root_path and (path == root_path or path.startswith(root_path + "/")):
+            path = path[len(root_path) :]
+        return "/" + path.lstrip("/")
+
+    @lazy
+    def query_string(self) -> bytes:
+        """What follows the ``?``, as it was sent."""
+        query_string: bytes = self.scope.get("query_string", b"")
+        return query_string
+
+    @property
+    def _query_text(self) -> str:
+        # A byte that is not UTF-8 comes out as its escape, like an escaped one.
+        return self.query_string.decode(errors="werkzeug.url_quote")
+
+    @lazy
+    def args(self) -> MultiDict[str, str]:
+        """The parameters of the query string; escapes that are not UTF-8 stay as they are."""
+        return self.parameter_storage_class(parse_urlencoded(self._query_text))
+
+    @lazy
+    def full_path(self) -> str:
+        """The path with the query string; it has a ``?`` even without one, as in Flask."""
+        return f"{self.path}?{self._query_text}"
+
+    @property
+    def script_root(self) -> str:
+        """Another name for :attr:`root_path`."""
+        return self.root_path
+
+    @property
+    def url_root(self) -> str:
+        """Another name for :attr:`root_url`."""
+        return self.root_url
+
+    # --- The headers and the peers
+
+    @lazy
+    def headers(self) -> Headers:
+        """The headers, read-only."""
+        raw = self.scope["headers"]
+        return RequestHeaders(raw if type(raw) is list else list(raw))
+
+    @lazy
+    def mimetype(self) -> str:
+        """The content type without its parameters, in lower case; empty without one."""
+        return super().mimetype
+
+    @lazy
+    def is_json(self) -> bool:
+        """Whether the content type is JSON's: ``application/json`` or ``application/*+json``."""
+        return super().is_json
+
+    @lazy
+    def trusted_hosts(self) -> list[str] | None:
+        """The hosts this request may be for; any when None. By default ``TRUSTED_HOSTS``.
+
+        :attr:`host` and the URLs raise ``SecurityError`` (400) for another one.
+        """
+        hosts: list[str] | None = self.app.config["TRUSTED_HOSTS"]
+        return hosts
+
+    @lazy
+    def server(self) -> tuple[str, int | None] | None:
+        """The server's host and port; its path and None on a Unix socket."""
+        server = self.scope.get("server")
+        return None if server is None else (server[0], server[1])
+
+    @lazy
+    def remote_addr(self) -> str | None:
+        """The client's address, where the server knows it."""
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+    @lazy
+    def environ(self) -> dict[str, Any]:
+        """The request as a WSGI environment (PEP 3333), for code that reads one."""
+        return _wsgi_environ(self)
+
+    # --- What was matched
+
+    @property
+    def url_rule(self) -> Rule | None:
+        """The rule that was matched, or None."""
+        return getattr(self.scope.get("route"), "rule", None)
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint of the rule that was matched, or None."""
+        rule = self.url_rule
+        return None if rule is None else rule.endpoint
+
+    @property
+    def view_args(self) -> dict[str, Any] | None:
+        """The arguments of the view from the path, or None when no rule was matched."""
+        return None if self.url_rule is None else self.scope.get("path_params")
+
+    @view_args.setter
+    def view_args(self, value: dict[str, Any]) -> None:
+        self.scope["path_params"] = value
+
+    @property
+    def blueprint(self) -> str | None:
+        """The name of the blueprint that the endpoint belongs to, or None."""
+        return (self.endpoint or "").rpartition(".")[0] or None
+
+    @property
+    def blueprints(self) -> list[str]:
+        """The name of the blueprint and those it is nested in, the innermost first."""
+        names = []
+        name = self.blueprint or ""
+        while name:
+            names.append(name)
+            name = name.rpartition(".")[0]
+        return names
+
+    # --- The body
+
+    @property
+    def max_content_length(self) -> int | None:
+        """The most bytes the body may have, or None; set it before the body is read.
+
+        By default ``MAX_CONTENT_LENGTH``. A larger body raises ``RequestEntityTooLarge`` (413).
+        """
+        limit: int | None = self.__dict__.get("_max_content_length", _unset)
+        return self.app.config["MAX_CONTENT_LENGTH"] if limit is _unset else limit
+
+    @max_content_length.setter
+    def max_content_length(self, value: int | None) -> None:
+        self._max_content_length = value
+        if "body" in self.__dict__:
+            self.body.limit = value
+
+    @lazy
+    def max_form_memory_size(self) -> int | None:
+        """The most bytes over all fields of a form; by default ``MAX_FORM_MEMORY_SIZE``."""
+        size: int | None = self.app.config["MAX_FORM_MEMORY_SIZE"]
+        return size
+
+    @lazy
+    def max_form_parts(self) -> int | None:
+        """The most fields and files of a form; by default ``MAX_FORM_PARTS``."""
+        parts: int | None = self.app.config["MAX_FORM_PARTS"]
+        return parts
+
+    @lazy
+    def body(self) -> Body:
+        """The body: ``await request.body``, or ``async for chunk in request.body``."""
+        return Body(
+            self.receive,
+            limit=self.max_content_length,
+            content_length=self.content_length,
+            timeout=self.app.config["BODY_TIMEOUT"],
+            loop=self.loop,
+        )
+
+    @property
+    def stream(self) -> IO[bytes]:
+        """The body as a binary file, for ``def`` code.
+
+        :raises RuntimeError: an event loop runs here, which reading would block.
+        """
+        check_def_code()
+        return self._stream
+
+    @lazy
+    def _stream(self) -> IO[bytes]:
+        if self.body.whole is not None:
+            return BytesIO(self.body.whole)
+        return BufferedReader(BodyFile(self.body, self.loop))
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        """Answer for ``get_json()`` where there is no JSON; what this returns, it returns.
+
+        :param e: what is wrong with the text; None when the content type is not JSON's.
+        :raises BadRequest: by default; with the details where the application is in debug mode.
+        :raises UnsupportedMediaType: by default, without ``e``.
+        """
+        if e is None:
+            raise UnsupportedMediaType(
+                "Did not attempt to load JSON data because the request Content-Type was not "
+                "'application/json'."
+            )
+        if self.app.debug:
+            raise BadRequest(f"Failed to decode JSON object: {e}") from e
+        raise BadRequest("The request body is not valid JSON.") from e
+
+    def close(self) -> None:
+        """Close the files that were uploaded."""
+        if self.form_reader is not None:
+            self.form_reader.close()
+
+    def _ask(
+        self, make: Callable[[], Coroutine[Any, Any, T]], expression: str, needs_body: bool = True
+    ) -> Awaitable[T]:
+        """Answer an accessor as the one rule says; only a body to be read needs the loop."""
+        loop = self.loop if needs_body and self.body.whole is None else None
+        # What 'def' code gets is the value itself, typed for it in SyncRequest.
+        return cast("Awaitable[T]", resolve(make, loop=loop, expression=expression))
+
+    def _ask_form(
+        self, make: Callable[[], Coroutine[Any, Any, T]], expression: str
+    ) -> Awaitable[T]:
+        return self._ask(make, expression, self.mimetype in FORM_TYPES)
+
+    def _form_reader(self) -> FormReader:
+        if self.form_reader is None:
+            config = self.app.config
+            limits = FormLimits(
+                memory=self.max_form_memory_size,
+                parts=self.max_form_parts,
+                files=config["MAX_FORM_FILES"],
+                headers=config["MAX_FORM_PART_HEADERS"],
+                header_size=config["MAX_FORM_PART_HEADER_SIZE"],
+                spool=config["FORM_SPOOL_SIZE"],
+            )
+            self.form_reader = FormReader(self.body, self.mimetype, self.mimetype_params, limits)
+        return self.form_reader
+
+    async def _read_form(self) -> Form:
+        return (await self._form_reader().read())[0]
+
+    async def _read_files(self) -> Files:
+        return (await self._form_reader().read())[1]
+
+    async def _read_values(self) -> ReadyCombinedMultiDict[str, str]:
+        # A form in a GET is left out: caches and logs do not see it (as in Flask).
+        sources = [MultiDict(self.args)]
+        if self.method not in {"GET", "HEAD"}:
+            sources.append(await self._read_form())
+        return ReadyCombinedMultiDict(sources)
+
+    async def _read_data(self, cache: bool, parse_form_data: bool) -> bytes:
+        if self._cached_data is not None:
+            return self._cached_data
+        if parse_form_data and self.mimetype in FORM_TYPES:
+            await self._form_reader().read()
+            return b""
+        if self.form_reader is not None and self.body.streamed:
+            return b""
+        data = await self.body.read()
+        if cache:
+            self._cached_data = ReadyBytes(data)
+        return data
+
+    async def _read_text(self, cache: bool, parse_form_data: bool) -> str:
+        return (await self._read_data(cache, parse_form_data)).decode(errors="replace")
+
+    async def _read_json(self, force: bool, silent: bool, cache: bool) -> Any:
+        if cache and self._cached_json[silent] is not _unset:
+            return self._cached_json[silent]
+        if not (force or self.is_json):
+            return None if silent else await self._without_json(None)
+        data = await self.body.read(self.app.config["MAX_JSON_LENGTH"])
+        try:
+            value = self._load_json(data)
+        except ValueError as exc:
+            value = None if silent else await self._without_json(exc)
+            if cache:
+                normal, silenced = self._cached_json
+                self._cached_json = (normal, value) if silent else (value, silenced)
+        else:
+            if cache:
+                self._cached_json = (value, value)
+        return value
+
+    def _load_json(self, data: bytes) -> Any:
+        try:
+            return self.app.json.loads(data)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+    async def _without_json(self, e: ValueError | None) -> Any:
+        value = self.on_json_loading_failed(e)
+        return await value if inspect.isawaitable(value) else value
+
+
+class Request(BaseRequest):
+    """The request that is being handled.
+
+    In ``async def`` code ``form``, ``files``, ``values``, ``data``, ``json``, ``get_json()`` and
+    ``get_data()`` are awaited; in ``def`` code they are plain values.
+    """
+
+    @property
+    def form(self) -> Awaitable[Form]:
+        """The fields of the form; empty when the body is no form.
+
+        :raises BadRequest: the form is malformed.
+        :raises RequestEntityTooLarge: it passes one of the limits.
+        """
+        reader = self.form_reader
+        if reader is not None and reader.form is not None:
+            return reader.form
+        return self._ask_form(self._read_form, "request.form")
+
+    @property
+    def files(self) -> Awaitable[Files]:
+        """The files of the form, as :class:`~asyncflask.messages.forms.FileStorage`.
+
+        :raises BadRequest: the form is malformed.
+        :raises RequestEntityTooLarge: it passes one of the limits.
+        """
+        reader = self.form_reader
+        if reader is not None and reader.files is not None:
+            return reader.files
+        return self._ask_form(self._read_files, "request.files")
+
+    @property
+    def values(self) -> Awaitable[ReadyCombinedMultiDict[str, str]]:
+        """:attr:`args` and then, unless this is a GET or HEAD, :attr:`form`, as one mapping."""
+        return self._ask_form(self._read_values, "request.values")
+
+    @property
+    def data(self) -> Awaitable[bytes]:
+        """The body as bytes; empty when it is a form."""
+        if self._cached_data is not None:
+            return self._cached_data
+        return self._ask(partial(self._read_data, True, True), "request.data")
+
+    @property
+    def json(self) -> Awaitable[Any]:
+        """What :meth:`get_json` gives."""
+        return self._ask(partial(self._read_json, False, False, True), "request.json")
+
+    def get_json(
+        self, force: bool = False, silent: bool = False, cache: bool = True
+    ) -> Awaitable[Any]:
+        """Return the body read as JSON.
+
+        :param force: whatever the content type is.
+        :param silent: give None instead of calling :meth:`on_json_loading_failed`.
+        :param cache: give the same object at each call.
+        :raises UnsupportedMediaType: the content type is not JSON's.
+        :raises BadRequest: the body is not JSON.
+        :raises RequestEntityTooLarge: the body is larger than ``MAX_JSON_LENGTH``.
+        """
+        return self._ask(
+            partial(self._read_json, force, silent, cache),
+            "request.get_json()",
+            needs_body=force or self.is_json,
+        )
+
+    @overload
+    def get_data(
+        self, cache: bool = ..., as_text: Literal[False] = ..., parse_form_data: bool = ...
+    ) -> Awaitable[bytes]: ...
+
+    @overload
+    def get_data(
+        self, cache: bool = ..., *, as_text: Literal[True], parse_form_data: bool = ...
+    ) -> Awaitable[str]: ...
+
+    def get_data(
+        self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+    ) -> Awaitable[bytes] | Awaitable[str]:
+        """Return the body.
+
+        The bytes of a urlencoded form can be had after it was parsed; those of a multipart form
+        cannot, and come out empty, unless this was called first.
+
+        :param cache: make :attr:`data` give these bytes even if they are a form.
+        :param as_text: decode it as UTF-8; what is not comes out as U+FFFD.
+        :param parse_form_data: read it as a form if it is one, and then return nothing.
+        """
+        if as_text:
+            text = partial(self._read_text, cache, parse_form_data)
+            return self._ask(text, "request.get_data(as_text=True)")
+        return self._ask(partial(self._read_data, cache, parse_form_data), "request.get_data()")
+
+
+if TYPE_CHECKING:
+
+    class SyncRequest(BaseRequest):
+        """:class:`Request` as ``def`` code sees it."""
+
+        @property
+        def form(self) -> ImmutableMultiDict[str, str]: ...
+        @property
+        def files(self) -> ImmutableMultiDict[str, BaseFileStorage]: ...
+        @property
+        def values(self) -> CombinedMultiDict[str, str]: ...
+        @property
+        def data(self) -> bytes: ...
+        @property
+        def json(self) -> Any: ...
+        def get_json(
+            self, force: bool = False, silent: bool = False, cache: bool = True
+        ) -> Any: ...
+        @overload
+        def get_data(
+            self, cache: bool = ..., as_text: Literal[False] = ..., parse_form_data: bool = ...
+        ) -> bytes: ...
+        @overload
+        def get_data(
+            self, cache: bool = ..., *, as_text: Literal[True], parse_form_data: bool = ...
+        ) -> str: ...
+        def get_data(
+            self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+        ) -> bytes | str: ...
+
+else:
+    SyncRequest = Request
+
+
+def _wsgi_environ(request: BaseRequest) -> dict[str, Any]:
+    host, port = request.server or ("localhost", 80)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": _wsgi_text(request.root_path),
+        "PATH_INFO": _wsgi_text(request.path),
+        "QUERY_STRING": request.query_string.decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or 0),
+        "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.scheme,
+    }
+    client = request.scope.get("client")
+    if client:
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
+    for name, value in request.headers:
+        if "_" in name:  # would pass for the header with hyphens
+            continue
+        key = name.upper().replace("-", "_")
+        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+            key = f"HTTP_{key}"
+        separator = "; " if key == "HTTP_COOKIE" else ","
+        environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
+    return environ
+
+
+def _wsgi_text(text: str) -> str:
+    """Return ``text`` as WSGI wants it: its UTF-8 bytes read as Latin-1."""
+    return text.encode().decode("latin-1")

@@ -1,0 +1,420 @@
+"""The response: Werkzeug's interface, with everything put off until somebody asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.concurrency import iterate_in_threadpool
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.http import http_date, parse_etags, parse_range_header, remove_entity_headers
+from werkzeug.sansio.http import is_resource_modified
+from werkzeug.sansio.response import Response as SansIOResponse
+from werkzeug.urls import iri_to_uri
+from werkzeug.utils import get_content_type
+
+import asyncflask.json as json
+from asyncflask.concurrency import Pending, ReadyBytes, ReadyStr, resolve, running_loop
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+    from werkzeug.sansio.request import Request as SansIORequest
+
+    from asyncflask.typing import HeadersValue
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+#: Sent with every response that does not set it: browsers must not guess another content type.
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+Chunks = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
+
+
+@lru_cache(maxsize=256)
+def _full_content_type(mimetype: str) -> str:
+    return get_content_type(mimetype, "utf-8")
+
+
+def has_body(status: int) -> bool:
+    """Whether a response with this status may have a body (RFC 9110, section 6.4.1)."""
+    return status >= 200 and status not in (204, 304)
+
+
+class Response(SansIOResponse):
+    """An HTTP response.
+
+    :param response: the body: ``str``, ``bytes``, a list of them, or an iterable or async iterable
+        that is streamed. Sync iterables are pulled in threads.
+    :param status: ``200``, ``"200 OK"`` or an ``HTTPStatus``; the class's ``default_status`` else.
+    :param headers: a mapping, pairs, or Werkzeug's ``Headers``. Names and values with line breaks
+        are refused with a ``ValueError``.
+    :param mimetype: content type without its parameters; text types get ``charset=utf-8``.
+    :param content_type: the whole content type, in place of ``mimetype``.
+    :param direct_passthrough: accepted for Flask's code; bodies are never copied here.
+
+    The attributes for single headers (``cache_control``, ``location``, ``vary``, ...) and
+    ``set_cookie`` are Werkzeug's.
+    """
+
+    default_mimetype: str | None = "text/html"
+    direct_passthrough = False
+    #: Set the ``Content-Length`` where the whole body is known.
+    automatically_set_content_length = True
+
+    _headers: Headers | None = None
+    _on_close: list[Callable[[], Any]] | None = None
+
+    def __init__(
+        self,
+        response: str | bytes | bytearray | Chunks | None = None,
+        status: int | str | HTTPStatus | None = None,
+        headers: HeadersValue | None = None,
+        mimetype: str | None = None,
+        content_type: str | None = None,
+        direct_passthrough: bool = False,
+    ) -> None:
+        # PERF: `Headers` is made at the first access only (scenarios: hooks, session).
+        if headers:
+            self._headers = headers if isinstance(headers, Headers) else Headers(headers)
+        if content_type is None:
+            if mimetype is None and not (headers and "content-type" in self.headers):
+                mimetype = self.default_mimetype
+            if mimetype is not None:
+                content_type = _full_content_type(mimetype)
+        self._content_type = content_type
+        if headers and content_type is not None:
+            self.headers["Content-Type"] = content_type
+        if status is None:
+            self._status_code = self.default_status
+        else:
+            self.status = status  # type: ignore[assignment]  # the setter takes more
+        if response is None:
+            self.response: bytes | Chunks = b""
+        elif isinstance(response, str | bytes | bytearray):
+            self.set_data(response)
+        else:
+            self.response = response
+
+    # Werkzeug's attributes, made when asked for.
+
+    @property
+    def headers(self) -> Headers:  # type: ignore[override]  # made at the first access
+        """The headers, Werkzeug's ``Headers``."""
+        headers = self._headers
+        if headers is None:
+            content_type = self._content_type
+            headers = Headers([] if content_type is None else [("Content-Type", content_type)])
+            self._headers = headers
+        return headers
+
+    @headers.setter
+    def headers(self, value: Headers) -> None:
+        self._headers = value
+
+    @property
+    def status(self) -> str:
+        """The status as text: ``"404 NOT FOUND"``."""
+        try:
+            return self._status
+        except AttributeError:
+            self._status = self._clean_status(self._status_code)[0]
+            return self._status
+
+    @status.setter
+    def status(self, value: str | int | HTTPStatus) -> None:
+        if value.__class__ is int:
+            self._status_code = cast(int, value)
+            self.__dict__.pop("_status", None)
+        else:
+            self._status, self._status_code = self._clean_status(value)
+
+    # The body.
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the body is produced piece by piece while it is sent."""
+        return not isinstance(self.response, bytes | list | tuple)
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether the whole body is here, so that it can be read more than once."""
+        return not self.is_streamed
+
+    def get_data(self, as_text: bool = False) -> Any:
+        """Return the whole body; a streamed one is read into memory first.
+
+        In ``async def`` code the result can also be awaited; for a streamed body it must be.
+
+        :param as_text: decode the body as UTF-8.
+        """
+        if not self.is_streamed:
+            return _ready(self._join(), as_text)
+        if not isinstance(self.response, AsyncIterable) and running_loop() is None:
+            self.response = b"".join(self.iter_encoded())
+            return self.get_data(as_text)
+        return resolve(
+            lambda: self._read_all(as_text), loop=None, expression="response.get_data()"
+        )
+
+    def set_data(self, value: str | bytes | bytearray) -> None:
+        """Replace the body, and the ``Content-Length`` if there is one."""
+        self.response = value.encode() if isinstance(value, str) else bytes(value)
+        if self._headers is not None and "content-length" in self._headers:
+            self._headers["Content-Length"] = str(len(self.response))
+
+    @property
+    def data(self) -> Any:
+        """The whole body: :meth:`get_data` and :meth:`set_data`."""
+        return self.get_data()
+
+    @data.setter
+    def data(self, value: str | bytes | bytearray) -> None:
+        self.set_data(value)
+
+    def _join(self) -> bytes:
+        if not isinstance(self.response, bytes):
+            self.response = b"".join(self.iter_encoded())
+        return self.response
+
+    async def _read_all(self, as_text: bool) -> str | bytes:
+        chunks = self.response
+        if not isinstance(chunks, AsyncIterable):
+            chunks = iterate_in_threadpool(cast("Iterable[str] | Iterable[bytes]", chunks))
+        self.response = b"".join([_encode(chunk) async for chunk in chunks])
+        return self.response.decode() if as_text else self.response
+
+    def iter_encoded(self) -> Iterator[bytes]:
+        """Yield the pieces of a body that is no async iterable, as bytes."""
+        if isinstance(self.response, bytes):
+            yield self.response
+        else:
+            for chunk in cast("Iterable[str] | Iterable[bytes]", self.response):
+                yield _encode(chunk)
+
+    def calculate_content_length(self) -> int | None:
+        """Return the number of bytes of a body that is here, else None."""
+        return None if self.is_streamed else len(self._join())
+
+    def get_json(self, force: bool = False, silent: bool = False) -> Any:
+        """Parse the body as JSON; None where it is none.
+
+        :param force: parse whatever the content type says.
+        :param silent: return None instead of raising ``ValueError`` for malformed JSON.
+        """
+        if not (force or self.is_json):
+            return None
+        try:
+            return json.loads(self.get_data())
+        except ValueError:
+            if silent:
+                return None
+            raise
+
+    @property
+    def json(self) -> Any:
+        """The body parsed as JSON, see :meth:`get_json`."""
+        return self.get_json()
+
+    # Ends.
+
+    def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
+        """Call ``func`` when the response was sent, or given up. ``async def`` works too."""
+        if self._on_close is None:
+            self._on_close = []
+        self._on_close.append(func)
+        return func
+
+    def close(self) -> None:
+        """Close the body if it can be closed, and call the :meth:`call_on_close` functions."""
+        close = getattr(self.response, "close", None)
+        if close is not None:
+            close()
+        for func in self._on_close or ():
+            func()
+
+    async def aclose(self) -> None:
+        """:meth:`close` for ``async def`` code: closes async iterables and awaits."""
+        body = self.response
+        close = getattr(body, "aclose", None) or getattr(body, "close", None)
+        for func in ([] if close is None else [close]) + (self._on_close or []):
+            result = func()
+            if inspect.isawaitable(result):
+                await result
+
+    def freeze(self) -> None:
+        """Make the response ready to be stored: whole body, content length, ETag."""
+        body = self._join()
+        self.headers["Content-Length"] = str(len(body))
+        self.add_etag()
+
+    # Conditional requests (RFC 9110, sections 13 and 14).
+
+    def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:
+        """Set an ETag made from the body, unless there is one.
+
+        :param overwrite: replace one that is there.
+        """
+        if overwrite or "etag" not in self.headers:
+            self.set_etag(hashlib.sha1(self._join()).hexdigest(), weak)
+
+    def make_conditional(
+        self,
+        request: SansIORequest,
+        accept_ranges: bool | str = False,
+        complete_length: int | None = None,
+    ) -> Response:
+        """Answer with 304, 206 or 412 where the request's conditions ask for it.
+
+        Only for GET and HEAD. A body that has ``slice(start, stop)`` is cut by it, others as
+        bytes.
+
+        :param accept_ranges: whether ranges are served (or the unit's name); needs
+            ``complete_length``, the body's length in bytes.
+        :returns: this response.
+        :raises RequestedRangeNotSatisfiable: the range lies outside (416).
+        """
+        if request.method not in ("GET", "HEAD"):
+            return self
+        if "date" not in self.headers:
+            self.headers["Date"] = http_date()
+        get = request.headers.get
+        conditions: dict[str, Any] = {
+            "http_if_range": get("if-range"),
+            "http_if_modified_since": get("if-modified-since"),
+            "http_if_none_match": get("if-none-match"),
+            "http_if_match": get("if-match"),
+            "etag": self.headers.get("etag"),
+            "last_modified": self.headers.get("last-modified"),
+        }
+        if self._apply_range(get("range"), conditions, accept_ranges, complete_length):
+            return self
+        if not is_resource_modified(**conditions):
+            self.status_code = 412 if parse_etags(get("if-match")) else 304
+        return self
+
+    def _apply_range(
+        self,
+        http_range: str | None,
+        conditions: dict[str, Any],
+        accept_ranges: bool | str,
+        complete_length: int | None,
+    ) -> bool:
+        if not accept_ranges:
+            return False
+        self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
+        if not complete_length or http_range is None:
+            return False
+        if conditions["http_if_range"] is not None and is_resource_modified(
+            http_range=http_range, ignore_if_range=False, **conditions
+        ):
+            return False
+        parsed = parse_range_header(http_range)
+        bounds = None if parsed is None else parsed.range_for_length(complete_length)
+        if parsed is None or bounds is None:
+            raise RequestedRangeNotSatisfiable(complete_length)
+        start, stop = bounds
+        self.content_length = stop - start
+        self.content_range = cast(Any, parsed.to_content_range_header(complete_length))
+        self.status_code = 206
+        cut = getattr(self.response, "slice", None)
+        self.response = self._join()[start:stop] if cut is None else cut(start, stop)
+        return True
+
+    # Sending.
+
+    def start_message(self, extra: RawHeaders | tuple[()] = ()) -> Message:
+        """Return the ``http.response.start`` message, without a length.
+
+        :param extra: headers that are added unless they are set.
+        """
+        if self._headers is not None:
+            raw = self._raw_headers(extra)
+        elif self._content_type is None:
+            raw = list(extra)
+        else:
+            raw = [(b"content-type", self._content_type.encode("latin-1")), *extra]
+        return {"type": "http.response.start", "status": self._status_code, "headers": raw}
+
+    def messages(
+        self, method: str, extra: RawHeaders | tuple[()] = ()
+    ) -> tuple[Message, Message]:
+        """Return the two messages of a response whose body is here.
+
+        :param method: of the request; HEAD gets the headers of GET without the body.
+        :param extra: headers that are added unless they are set.
+        """
+        start = self.start_message(extra)
+        body = self.response
+        if body.__class__ is not bytes:
+            body = self._join()
+        if not has_body(self._status_code):
+            body = b""
+        elif self.automatically_set_content_length and (
+            self._headers is None or "content-length" not in self._headers
+        ):
+            start["headers"].append((b"content-length", b"%d" % len(cast(bytes, body))))
+        if method == "HEAD":
+            body = b""
+        return start, {"type": "http.response.body", "body": body}
+
+    def _raw_headers(self, extra: RawHeaders | tuple[()]) -> RawHeaders:
+        headers = self.headers
+        if not has_body(self._status_code):
+            headers = Headers(headers)
+            if self._status_code == 304:
+                remove_entity_headers(headers)
+            headers.remove("Content-Length")
+        raw: RawHeaders = []
+        for name, value in headers:
+            lower = name.lower()
+            if lower in ("location", "content-location"):
+                value = iri_to_uri(value)
+            raw.append((lower.encode("latin-1"), value.encode("latin-1", "replace")))
+        raw.extend(pair for pair in extra if pair[0].decode() not in headers)
+        return raw
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response: it is an ASGI application, as Starlette's responses are."""
+        try:
+            if not self.is_streamed:
+                for message in self.messages(scope["method"], [NOSNIFF]):
+                    await send(message)
+                return
+            await send(self.start_message([NOSNIFF]))
+            if scope["method"] != "HEAD" and has_body(self._status_code):
+                async for chunk in self._iterate():
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body"})
+        finally:
+            await self.aclose()
+
+    async def _iterate(self) -> AsyncIterator[bytes]:
+        chunks = self.response
+        if not isinstance(chunks, AsyncIterable):
+            chunks = iterate_in_threadpool(cast("Iterable[str] | Iterable[bytes]", chunks))
+        async for chunk in chunks:
+            yield _encode(chunk)
+
+
+def _encode(chunk: str | bytes | Any) -> bytes:
+    if isinstance(chunk, str):
+        return chunk.encode()
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return bytes(chunk)
+    if isinstance(chunk, Pending):
+        chunk.raise_misuse("was streamed")
+    raise TypeError(
+        f"A streamed response yields str or bytes, but this one yielded {type(chunk).__name__}."
+    )
+
+
+def _ready(body: bytes, as_text: bool) -> str | bytes:
+    """The body, in a form that ``async def`` code may also await."""
+    if running_loop() is None:
+        return body.decode() if as_text else body
+    return ReadyStr(body.decode()) if as_text else ReadyBytes(body)

@@ -1,0 +1,33 @@
+"""The signals the framework sends, as in Flask: blinker signals, with the application as sender.
+
+A receiver is called where the signal is sent; one that is ``async def`` is awaited there. While
+nobody is connected, a signal costs one look at ``signal.receivers``.
+"""
+
+from __future__ import annotations
+
+from blinker import Namespace
+
+# Extensions and applications make a namespace of their own, so that names never meet.
+_signals = Namespace()
+
+#: A template is about to be rendered. Sent with ``template`` and ``context``.
+before_render_template = _signals.signal("before-render-template")
+#: A template was rendered. Sent with ``template`` and ``context``.
+template_rendered = _signals.signal("template-rendered")
+#: A request begins: its context is set, nothing of the user's has run yet.
+request_started = _signals.signal("request-started")
+#: A response is ready to be sent. Sent with ``response``.
+request_finished = _signals.signal("request-finished")
+#: A request has ended, with or without an error. Sent with ``exc``.
+request_tearing_down = _signals.signal("request-tearing-down")
+#: An exception was not handled and becomes a 500. Sent with ``exception``.
+got_request_exception = _signals.signal("got-request-exception")
+#: A context has become the current one.
+appcontext_pushed = _signals.signal("appcontext-pushed")
+#: A context is no longer the current one.
+appcontext_popped = _signals.signal("appcontext-popped")
+#: A context has ended, with or without an error. Sent with ``exc``.
+appcontext_tearing_down = _signals.signal("appcontext-tearing-down")
+#: A message was flashed. Sent with ``message`` and ``category``.
+message_flashed = _signals.signal("message-flashed")

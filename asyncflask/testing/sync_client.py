@@ -1,0 +1,291 @@
+"""The synchronous test client: for plain ``def`` tests, with an event loop in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
+
+from asyncflask.concurrency import Worker, running_loop
+from asyncflask.testing._httpx import httpx
+from asyncflask.testing.base import ClientBase, RequestOptions, SendOptions, to_httpx_auth
+from asyncflask.testing.transport import make_response
+
+if TYPE_CHECKING:
+    from asyncflask.testing.exchange import Exchange
+    from asyncflask.testing.response import TestResponse
+    from asyncflask.testing.transport import ASGITransport
+
+T = TypeVar("T")
+
+
+class SyncClient(ClientBase, httpx.Client):
+    """Makes requests to an application without a server, in plain ``def`` tests.
+
+    ::
+
+        with app.sync_test_client() as client:
+            assert client.get("/").text == "hello"
+
+    Everything is as in :class:`~asyncflask.testing.client.FlaskClient`, without ``await``: ``with``
+    runs the application's lifespan, and without it requests work too. The client owns a thread
+    with an event loop from its first request to its end. The application's ``def`` functions run
+    in the thread that waits for the response, so a view can use what the test has made (an
+    in-memory SQLite connection).
+
+    The parameters are those of :class:`~asyncflask.testing.client.FlaskClient`, and the options
+    those of ``httpx.Client``.
+    """
+
+    def _make_transport(self, asgi: ASGITransport) -> httpx.BaseTransport:
+        return _SyncTransport(asgi)
+
+    def request(
+        self,
+        method: str,
+        url: httpx.URL | str = "/",
+        *,
+        auth: Any = httpx.USE_CLIENT_DEFAULT,
+        follow_redirects: Any = httpx.USE_CLIENT_DEFAULT,
+        **options: Unpack[RequestOptions],
+    ) -> TestResponse:
+        """Make a request and return its response, read to the end.
+
+        :param auth: user and password for Basic, Werkzeug's ``Authorization``, or httpx's.
+        :param follow_redirects: the responses on the way are in ``response.history``.
+        :param options: as for :meth:`build_request`.
+        :raises Exception: what left the application.
+        """
+        request = self.build_request(method, url, **options)
+        response = self.send(request, auth=to_httpx_auth(auth), follow_redirects=follow_redirects)
+        return cast("TestResponse", response)
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        url: httpx.URL | str = "/",
+        *,
+        auth: Any = httpx.USE_CLIENT_DEFAULT,
+        follow_redirects: Any = httpx.USE_CLIENT_DEFAULT,
+        **options: Unpack[RequestOptions],
+    ) -> Iterator[TestResponse]:
+        """Make a request and read its response as it comes.
+
+        ::
+
+            with client.stream("GET", "/log") as response:
+                for line in response.iter_lines():
+                    ...
+
+        Leaving the block early is the client going away.
+        """
+        request = self.build_request(method, url, **options)
+        response = self.send(
+            request, auth=to_httpx_auth(auth), follow_redirects=follow_redirects, stream=True
+        )
+        try:
+            yield cast("TestResponse", response)
+        finally:
+            response.close()
+
+    def open(
+        self, path: str = "/", *, method: str = "GET", **options: Unpack[SendOptions]
+    ) -> TestResponse:
+        """Make a request, as Flask's ``client.open``."""
+        return self.request(method, path, **options)
+
+    def get(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
+        """Make a GET request."""
+        return self.request("GET", url, **options)
+
+    def post(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
+        """Make a POST request."""
+        return self.request("POST", url, **options)
+
+    def put(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
+        """Make a PUT request."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
+        """Make a PATCH request."""
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
+        """Make a DELETE request."""
+        return self.request("DELETE", url, **options)
+
+    def head(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
+        """Make a HEAD request."""
+        return self.request("HEAD", url, **options)
+
+    def options(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
+        """Make an OPTIONS request."""
+        return self.request("OPTIONS", url, **options)
+
+    def trace(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
+        """Make a TRACE request."""
+        return self.request("TRACE", url, **options)
+
+
+class _SyncTransport(httpx.BaseTransport):
+    """Lets threads wait for an :class:`ASGITransport` on the loop of a thread of its own."""
+
+    def __init__(self, asgi: ASGITransport) -> None:
+        self._asgi = asgi
+        self._thread = _LoopThread()
+        self._open: set[_SyncResponseStream] = set()
+
+    def __enter__(self) -> Self:
+        try:
+            self.wait(self._asgi.__aenter__)
+        except BaseException:
+            self._thread.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+    def handle_request(self, request: httpx.Request) -> TestResponse:
+        """Return the response of the application as soon as it has started."""
+        worker = Worker()
+        body = request.stream
+        if not isinstance(body, httpx.AsyncByteStream):
+            body = _LentUpload(body, worker)
+        exchange = self.wait(
+            # The application's `def` functions run in this thread, which waits anyway.
+            lambda: self._asgi.open(request, body, {"asyncflask.worker": worker}),
+            worker,
+        )
+        stream = _SyncResponseStream(exchange, self, worker)
+        self._open.add(stream)
+        return make_response(exchange, stream)
+
+    def close_stream(self, stream: _SyncResponseStream) -> None:
+        """End the exchange behind ``stream``."""
+        self._open.remove(stream)
+        self.wait(lambda: self._asgi.close_exchange(stream.exchange), stream.worker)
+
+    def close(self) -> None:
+        """End the responses that are still open, shut the application down, end the thread."""
+        try:
+            for stream in list(self._open):
+                stream.close()
+            if self._thread.started:
+                self.wait(self._asgi.aclose)
+        finally:
+            self._thread.stop()
+
+    def wait(self, make: Callable[[], Coroutine[Any, Any, T]], worker: Worker | None = None) -> T:
+        """Run ``make()`` on the loop; this thread serves ``worker`` meanwhile."""
+        if running_loop() is not None:
+            raise RuntimeError(
+                "The synchronous test client was used in a thread where an event loop runs, which "
+                "it would block. In 'async def' tests use app.test_client() and 'await'."
+            )
+        return (worker or Worker()).wait(make, self._thread.loop)
+
+
+class _SyncResponseStream(httpx.SyncByteStream):
+    def __init__(self, exchange: Exchange, transport: _SyncTransport, worker: Worker) -> None:
+        self.exchange = exchange
+        self.worker = worker
+        self._transport: _SyncTransport | None = transport
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._transport is not None:
+            chunk = self._transport.wait(self.exchange.read, self.worker)
+            if chunk is None:
+                break
+            yield chunk
+
+    def close(self) -> None:
+        # Forgets the transport, so that a response which is kept keeps no thread alive.
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close_stream(self)
+
+
+class _LentUpload(httpx.AsyncByteStream):
+    """A synchronous request body, iterated in the thread that waits for the response."""
+
+    def __init__(self, chunks: httpx.SyncByteStream, worker: Worker) -> None:
+        self._chunks = iter(chunks)
+        self._worker = worker
+        self._context = copy_context()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        def pull() -> bytes | None:
+            return next(self._chunks, None)
+
+        while (chunk := await self._worker.call(pull, self._context)) is not None:
+            yield chunk
+
+
+class _LoopThread:
+    """A thread with an event loop, from the first use to :meth:`stop` or garbage collection."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the thread was ever needed."""
+        return self._loop is not None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, whose thread is started when needed."""
+        with self._lock:
+            if self._stopped:
+                raise RuntimeError("This test client is closed. Make another one.")
+            if self._loop is None:
+                self._loop = self._start()
+            return self._loop
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        # The thread holds no reference to this object, so that it can be forgotten.
+        thread = threading.Thread(
+            target=asyncio.run, args=(_live(ready),), name="sync-test-client", daemon=True
+        )
+        thread.start()
+        loop, end = ready.result()
+        self._end = weakref.finalize(self, _end_thread, loop, end, thread)
+        return loop
+
+    def stop(self) -> None:
+        """Cancel what still runs on the loop, and end the thread."""
+        with self._lock:
+            self._stopped = True
+            if self._loop is not None:
+                self._end()
+
+
+async def _live(ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
+    end = asyncio.Event()
+    ready.set_result((asyncio.get_running_loop(), end))
+    await end.wait()
+
+
+def _end_thread(
+    loop: asyncio.AbstractEventLoop, end: asyncio.Event, thread: threading.Thread
+) -> None:
+    with suppress(RuntimeError):  # the loop is closed: it has ended already
+        loop.call_soon_threadsafe(end.set)
+    if thread is not threading.current_thread():  # the garbage may be collected in any thread
+        thread.join(timeout=5)

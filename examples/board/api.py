@@ -1,0 +1,103 @@
+"""The JSON API, and the live list.
+
+The views are ``async def``; the store blocks, so they call it in a worker thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from asyncflask import Blueprint, Response, abort, current_app, json, request, url_for
+from examples.board.live import Live
+from examples.board.store import InvalidNote, Note, Store
+
+bp = Blueprint("api", __name__, url_prefix="/api")
+
+
+def store() -> Store:
+    """Return the store of the current application."""
+    kept: Store = current_app.extensions["board.store"]
+    return kept
+
+
+@bp.get("/notes")
+async def notes() -> list[Note]:
+    """List notes, the newest first. A list of dataclasses becomes JSON by itself."""
+    limit = request.args.get("limit", default=20, type=int)
+    return await current_app.run_sync(
+        store().notes, limit=max(1, min(limit, 100)), color=request.args.get("color")
+    )
+
+
+@bp.post("/notes")
+async def add() -> tuple[Note, int, dict[str, str]]:
+    """Pin a note: ``{"text": ..., "author": ..., "color": ...}``; only the text is needed."""
+    data = await request.get_json()
+    if not isinstance(data, dict) or "text" not in data:
+        abort(422, "Send an object with a 'text'.")
+    try:
+        note = Note(**{key: _text(data, key) for key in ("text", "author", "color") if key in data})
+    except InvalidNote as error:
+        abort(422, str(error))
+    note = await current_app.run_sync(store().add, note)
+    live().publish(note)
+    return note, 201, {"Location": url_for(".note", note_id=note.id)}
+
+
+@bp.get("/notes/<int:note_id>")
+async def note(note_id: int) -> Note:
+    """Show one note."""
+    found = await current_app.run_sync(store().note, note_id)
+    if found is None:
+        abort(404, f"There is no note {note_id}.")
+    return found
+
+
+@bp.get("/live")
+async def live_notes() -> Response:
+    """Send new notes as they come, as server-sent events.
+
+    The stream ends after ``LIVE_SECONDS``. The browser connects again by itself and tells which
+    note it saw last, so none is missed, and the server is never kept from stopping.
+    """
+    last_seen = request.headers.get("Last-Event-ID", default=None, type=int)
+    return Response(events(last_seen), mimetype="text/event-stream")
+
+
+async def events(last_seen: int | None) -> AsyncIterator[str]:
+    """Make the events: what was missed, then what comes."""
+    yield "retry: 500\n\n"
+    with live().listen() as queue:
+        if last_seen is not None:
+            missed = await current_app.run_sync(store().notes, after=last_seen)
+            for note in reversed(missed):
+                last_seen = note.id
+                yield event(note)
+        try:
+            async with asyncio.timeout(current_app.config["LIVE_SECONDS"]):
+                while True:
+                    note = await queue.get()
+                    if last_seen is None or note.id > last_seen:
+                        yield event(note)
+        except TimeoutError:
+            yield ": come again\n\n"
+
+
+def event(note: Note) -> str:
+    """Write one note as an event; its id is what the browser tells when it comes back."""
+    return f"id: {note.id}\ndata: {json.dumps(note)}\n\n"
+
+
+def live() -> Live:
+    """Return what tells about new notes."""
+    shared: Live = current_app.extensions["board.live"]
+    return shared
+
+
+def _text(data: dict[str, Any], key: str) -> str:
+    text = data[key]
+    if not isinstance(text, str):
+        raise InvalidNote(f"{key!r} has to be text.")
+    return text.strip()

@@ -1,0 +1,416 @@
+"""Bodies that are sent piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from asyncflask import Flask, Response, g, request, session, stream_with_context
+from asyncflask.signals import got_request_exception
+from tests.wire import Wire, until
+
+
+def make_app(**config: Any) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    app.config.update(SECRET_KEY="a key", **config)
+    return app
+
+
+def chunks_of(kind: str, record: list[str]) -> Any:
+    """A generator that uses the request, of either kind, and notes when it is closed."""
+
+    def sync() -> Iterator[str]:
+        try:
+            for number in range(3):
+                yield f"{request.args['name']}{g.number}{number} "
+        finally:
+            record.append("closed")
+
+    async def asynchronous() -> AsyncIterator[str]:
+        try:
+            for number in range(3):
+                await asyncio.sleep(0)
+                yield f"{request.args['name']}{g.number}{number} "
+        finally:
+            record.append("closed")
+
+    return sync() if kind == "def" else asynchronous()
+
+
+@pytest.mark.parametrize("view", ["def", "async def"])
+@pytest.mark.parametrize("generator", ["def", "async def"])
+async def test_the_context_is_set_until_the_last_byte(view: str, generator: str) -> None:
+    """`request`, `session` and `g` work in the generator; teardowns come after it."""
+    record: list[str] = []
+    app = make_app()
+
+    @app.teardown_request
+    def teardown(exc: BaseException | None) -> None:
+        record.append("teardown")
+
+    def index() -> Any:
+        g.number = session["n"] = 7
+        return chunks_of(generator, record)
+
+    async def async_index() -> Any:
+        return index()
+
+    app.add_url_rule("/", view_func=index if view == "def" else async_index, endpoint="index")
+    response = await app.test_client().get("/?name=x")
+    assert response.text == "x70 x71 x72 "
+    assert "content-length" not in response.headers
+    assert "session=" in response.headers["set-cookie"]
+    assert record == ["closed", "teardown"]
+
+
+async def test_sync_generators_are_pulled_off_the_loop() -> None:
+    """In one thread from the first item to the last."""
+    app = make_app()
+    idents: list[int] = []
+
+    @app.get("/")
+    async def index() -> Any:
+        def chunks() -> Iterator[bytes]:
+            for _ in range(5):
+                idents.append(threading.get_ident())
+                yield b"x"
+
+        return chunks()
+
+    assert (await app.test_client().get("/")).text == "xxxxx"
+    assert len(set(idents)) == 1
+    assert threading.get_ident() not in idents
+    await until(lambda: app.stream_pool.busy == 0)
+
+
+async def test_the_client_sets_the_pace() -> None:
+    """A generator is asked for the next item when the last one was taken."""
+    app = make_app()
+    produced = 0
+    gate = asyncio.Event()
+
+    @app.get("/")
+    async def index() -> Any:
+        async def chunks() -> AsyncIterator[bytes]:
+            nonlocal produced
+            for _ in range(10):
+                produced += 1
+                yield b"x" * 1000
+
+        return chunks()
+
+    wire = Wire()
+
+    async def slow_send(message: Any) -> None:
+        if message.get("body"):
+            await gate.wait()
+        wire.sent.append(message)
+
+    task = asyncio.create_task(app(wire.scope, wire.receive, slow_send))
+    await asyncio.sleep(0.02)
+    assert produced == 1
+    gate.set()
+    await task
+    assert produced == 10
+    assert len(wire.body) == 10_000
+
+
+async def test_memory_is_flat_for_any_length() -> None:
+    """64 MiB pass through without staying."""
+    app = make_app()
+
+    @app.get("/")
+    async def index() -> Any:
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(1024):
+                yield bytes(65536)
+
+        return chunks()
+
+    sent = 0
+
+    async def send(message: Any) -> None:
+        nonlocal sent
+        sent += len(message.get("body", b""))
+
+    wire = Wire()
+    tracemalloc.start()
+    try:
+        await app(wire.scope, wire.receive, send)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sent == 64 * 1024 * 1024
+    assert peak < 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize("generator", ["def", "async def"])
+async def test_a_client_that_goes_away_ends_the_stream(generator: str) -> None:
+    """The generator is closed and the teardowns run, with no error for anybody."""
+    app = make_app()
+    record: list[Any] = []
+    threads: list[threading.Event] = []
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        record.append(("teardown", exc))
+
+    @app.get("/")
+    async def index() -> Any:
+        async def chunks() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield b"x"
+                    await asyncio.sleep(0.001)
+            finally:
+                record.append("closed")
+
+        def sync_chunks() -> Iterator[bytes]:
+            try:
+                while True:
+                    yield b"x"
+                    threading.Event().wait(0.001)
+            finally:
+                record.append("closed")
+
+        return chunks() if generator == "async def" else sync_chunks()
+
+    wire = Wire()
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))
+    await until(lambda: len(wire.sent) > 3)
+    wire.gone.set()
+    async with asyncio.timeout(5):
+        await task
+    assert record == ["closed", ("teardown", None)]
+    assert not wire.is_complete
+    assert threads == []
+
+
+@pytest.mark.parametrize("generator", ["def", "async def"])
+async def test_a_cancelled_stream_is_closed_and_torn_down(generator: str) -> None:
+    """The cancellation goes on to whoever waits."""
+    app = make_app()
+    record: list[Any] = []
+
+    @app.teardown_request
+    def teardown(exc: BaseException | None) -> None:
+        record.append(type(exc))
+
+    @app.get("/")
+    async def index() -> Any:
+        return endless(generator, record)
+
+    wire = Wire()
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))
+    await until(lambda: len(wire.sent) > 3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: len(record) == 2)
+    assert record == ["closed", asyncio.CancelledError]
+    await until(lambda: app.stream_pool.busy == 0)
+
+
+def endless(kind: str, record: list[Any]) -> Any:
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.001)
+        finally:
+            record.append("closed")
+
+    def sync_chunks() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+                threading.Event().wait(0.001)
+        finally:
+            record.append("closed")
+
+    return chunks() if kind == "async def" else sync_chunks()
+
+
+@pytest.mark.parametrize("generator", ["def", "async def"])
+async def test_an_error_in_a_stream_ends_it_without_its_final_message(
+    generator: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that the client sees it is incomplete. It is logged once, signalled, and torn down."""
+    app = make_app()
+    errors: list[Any] = []
+    given: list[Any] = []
+
+    def receiver(sender: Flask, exception: Exception) -> None:
+        errors.append(exception)
+
+    got_request_exception.connect(receiver, app)
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        given.append(exc)
+
+    @app.get("/")
+    async def index() -> Any:
+        def chunks() -> Iterator[str]:
+            yield "first"
+            raise ValueError("mine")
+
+        async def async_chunks() -> AsyncIterator[str]:
+            yield "first"
+            raise ValueError("mine")
+
+        return chunks() if generator == "def" else async_chunks()
+
+    wire = Wire()
+    await app(wire.scope, wire.receive, wire.send)
+    assert wire.body == b"first"
+    assert not wire.is_complete
+    assert [str(error) for error in errors] == ["mine"]
+    assert given == errors
+    assert len([r for r in caplog.records if r.exc_info]) == 1
+
+
+async def test_an_error_in_a_stream_reaches_the_test() -> None:
+    """With TESTING set, while the response is read."""
+    app = make_app(TESTING=True)
+
+    @app.get("/")
+    async def index() -> Any:
+        async def chunks() -> AsyncIterator[str]:
+            yield "first"
+            raise ValueError("mine")
+
+        return chunks()
+
+    with pytest.raises(ValueError, match="mine"):
+        await app.test_client().get("/")
+
+
+async def test_head_closes_a_generator_that_never_ran() -> None:
+    """None of its code runs; its resources are freed."""
+    app = make_app()
+    record: list[str] = []
+
+    class Chunks:
+        def __aiter__(self) -> Any:
+            record.append("iterated")
+            return self
+
+        async def __anext__(self) -> bytes:
+            raise StopAsyncIteration
+
+        async def aclose(self) -> None:
+            record.append("closed")
+
+    @app.get("/")
+    async def index() -> Any:
+        return Response(Chunks())
+
+    wire = Wire(method="HEAD")
+    await app(wire.scope, wire.receive, wire.send)
+    assert wire.body == b""
+    assert wire.is_complete
+    assert record == ["closed"]
+
+
+async def test_a_chunk_that_is_neither_text_nor_bytes_is_refused() -> None:
+    """With an error that says so."""
+    app = make_app(TESTING=True)
+
+    @app.get("/")
+    async def index() -> Any:
+        def chunks() -> Iterator[Any]:
+            yield 1
+
+        return chunks()
+
+    with pytest.raises(TypeError, match="yielded int"):
+        await app.test_client().get("/")
+
+
+async def test_a_request_body_can_be_echoed_while_it_arrives() -> None:
+    """The watch for a client that goes away does not take the body from the view."""
+    app = make_app()
+
+    @app.post("/")
+    async def index() -> Any:
+        async def chunks() -> AsyncIterator[bytes]:
+            async for chunk in request.body:
+                yield chunk.upper()
+
+        return chunks()
+
+    wire = Wire(method="POST", body=[b"one", b"two", b"three"])
+    await app(wire.scope, wire.receive, wire.send)
+    assert wire.body == b"ONETWOTHREE"
+    assert wire.is_complete
+
+
+async def test_stream_with_context_is_not_needed_but_works() -> None:
+    """As in Flask, as a call and as a decorator."""
+    app = make_app()
+
+    @app.get("/call")
+    async def call() -> Any:
+        async def chunks() -> AsyncIterator[str]:
+            yield request.path
+
+        return stream_with_context(chunks())
+
+    @app.get("/decorator")
+    def decorator() -> Any:
+        @stream_with_context
+        def chunks() -> Iterator[str]:
+            yield request.path
+
+        return chunks()
+
+    client = app.test_client()
+    assert (await client.get("/call")).text == "/call"
+    assert (await client.get("/decorator")).text == "/decorator"
+
+
+async def test_call_on_close_functions_run_when_the_stream_ends() -> None:
+    """`def` and `async def`."""
+    app = make_app()
+    record: list[str] = []
+
+    @app.get("/")
+    async def index() -> Any:
+        response = Response(iter(["x"]))
+
+        @response.call_on_close
+        def closed() -> None:
+            record.append("def")
+
+        @response.call_on_close
+        async def async_closed() -> None:
+            record.append("async def")
+
+        return response
+
+    assert (await app.test_client().get("/")).text == "x"
+    assert record == ["def", "async def"]
+
+
+async def test_streams_leave_nothing_behind() -> None:
+    """No task, no thread that is lent, no context."""
+    app = make_app()
+
+    @app.get("/")
+    async def index() -> Any:
+        return iter(["x", "y"])
+
+    before = len(asyncio.all_tasks())
+    for _ in range(5):
+        assert (await app.test_client().get("/")).text == "xy"
+    await asyncio.sleep(0)
+    gc.collect()
+    assert len(asyncio.all_tasks()) == before
+    await until(lambda: app.stream_pool.busy == 0)

@@ -1,0 +1,158 @@
+"""What both clients share: the base URL, and cookies in Flask's form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from asyncflask.testing import FlaskClient
+from tests.testing.apps import Dressed, echo_app
+
+
+class TestBaseUrl:
+    async def test_it_comes_from_the_configuration(self) -> None:
+        """As it is when the request is made."""
+        app = echo_app()
+        client = FlaskClient(app)
+        assert str((await client.get("/x")).url) == "http://localhost/x"
+        app.config.update(
+            SERVER_NAME="example.org:5000", PREFERRED_URL_SCHEME="https", APPLICATION_ROOT="/app"
+        )
+        response = await client.get("/x")
+        assert str(response.url) == "https://example.org:5000/app/x"
+        seen = response.json()
+        assert (seen["root_path"], seen["path"]) == ("/app", "/app/x")
+
+    async def test_the_client_can_have_its_own(self) -> None:
+        """Before or after it is made."""
+        client = FlaskClient(echo_app(), base_url="https://example.com/root")
+        seen = (await client.get("/x")).json()
+        assert (seen["scheme"], seen["root_path"], seen["path"]) == ("https", "/root", "/root/x")
+        client.base_url = "http://other"
+        assert (await client.get("/x")).json()["server"] == ["other", 80]
+
+    async def test_a_request_can_have_its_own(self) -> None:
+        """By an absolute URL, ``base_url``, ``subdomain`` or ``url_scheme``."""
+        client = FlaskClient(echo_app(), base_url="https://example.com")
+        assert str((await client.get("http://a.test/x?q=1")).url) == "http://a.test/x?q=1"
+        assert str((await client.get("/x", base_url="http://b.test/r")).url) == "http://b.test/r/x"
+        assert str((await client.get("/x", subdomain="api")).url) == "http://api.localhost/x"
+        assert str((await client.get("/x", url_scheme="https")).url) == "https://localhost/x"
+
+    async def test_root_path_may_be_set_in_the_scope(self) -> None:
+        """For the client; the URL's own root goes first."""
+        client = FlaskClient(echo_app(), scope_base={"root_path": "/proxy"})
+        assert (await client.get("/x")).json()["root_path"] == "/proxy"
+        assert (await client.get("/x", root_path="/ü")).json()["root_path"] == "/ü"
+
+    async def test_the_root_path_stays_when_a_redirect_is_followed(self) -> None:
+        """The second request is below the same root."""
+
+        async def go(scope: Scope, receive: Receive, send: Send) -> None:
+            text = f"{scope['root_path']} {scope['path']}"
+            answer: Any = PlainTextResponse(text)
+            if scope["path"] == "/app/a":
+                answer = RedirectResponse("/app/b")
+            await answer(scope, receive, send)
+
+        client = FlaskClient(Dressed(go, APPLICATION_ROOT="/app"), follow_redirects=True)
+        assert (await client.get("/a")).text == "/app /app/b"
+
+
+def cookie_app() -> Starlette:
+    """``/set`` sets cookies from its query, anything else answers with the cookies it gets."""
+
+    async def set_cookies(request: Request) -> Response:
+        response = PlainTextResponse("set")
+        options = dict(request.query_params)
+        response.set_cookie(options.pop("key"), options.pop("value"), **options)
+        return response
+
+    async def show(request: Request) -> Response:
+        return PlainTextResponse(request.headers.get("cookie", ""))
+
+    return Starlette(routes=[Route("/set", set_cookies), Route("/{path:path}", show)])
+
+
+class TestCookies:
+    async def test_they_are_kept_between_requests(self) -> None:
+        """And deleted when the application says so."""
+        client = FlaskClient(Dressed(cookie_app()))
+        await client.get("/set?key=a&value=1")
+        assert (await client.get("/")).text == "a=1"
+        await client.get("/set?key=a&value=&max_age=0")
+        assert (await client.get("/")).text == ""
+
+    async def test_they_can_be_turned_off(self) -> None:
+        """Then the cookie methods say how to turn them on."""
+        client = FlaskClient(Dressed(cookie_app()), use_cookies=False)
+        response = await client.get("/set?key=a&value=1")
+        assert "a=1" in response.headers["set-cookie"]
+        assert (await client.get("/")).text == ""
+        for call in (client.set_cookie, client.get_cookie, client.delete_cookie):
+            with pytest.raises(RuntimeError, match="use_cookies=True"):
+                call("a")
+
+    async def test_secure_ones_need_https(self) -> None:
+        """As in a browser, and unlike Flask's client."""
+        client = FlaskClient(Dressed(cookie_app()))
+        client.set_cookie("a", "1", secure=True)
+        assert (await client.get("/")).text == ""
+        assert (await client.get("/", url_scheme="https")).text == "a=1"
+
+    async def test_set_get_and_delete(self) -> None:
+        """In Flask's form; the domain is the application's own unless it is given."""
+        client = FlaskClient(Dressed(cookie_app(), SERVER_NAME="example.org:5000"))
+        assert client.get_cookie("a") is None
+        client.set_cookie("a", "1, 2; ü", httponly=True, samesite="Lax", max_age=60)
+        cookie = client.get_cookie("a")
+        assert cookie is not None
+        assert (cookie.key, cookie.decoded_value) == ("a", "1, 2; ü")
+        assert cookie.value in (await client.get("/")).text
+        assert (cookie.domain, cookie.path, cookie.origin_only) == ("example.org", "/", True)
+        assert (cookie.secure, cookie.http_only, cookie.same_site) == (False, True, "Lax")
+        assert cookie.expires is not None
+        assert timedelta(0) < cookie.expires - datetime.now(UTC) <= timedelta(seconds=61)
+        client.delete_cookie("a")
+        client.delete_cookie("a")
+        assert client.get_cookie("a") is None
+        assert (await client.get("/")).text == ""
+
+    async def test_path_and_domain_are_respected(self) -> None:
+        """Which requests get a cookie, and which cookie is meant."""
+        client = FlaskClient(Dressed(cookie_app()))
+        client.set_cookie("a", "1", path="/sub")
+        client.set_cookie("b", "2", domain="www.example.org")
+        client.set_cookie("c", "3", domain=".example.org", origin_only=False)
+        assert (await client.get("/")).text == ""
+        assert (await client.get("/sub/x")).text == "a=1"
+        sent = (await client.get("http://www.example.org/")).text
+        assert set(sent.split("; ")) == {"b=2", "c=3"}
+        assert (await client.get("http://example.org/")).text == "c=3"
+        assert client.get_cookie("a") is None
+        assert client.get_cookie("a", path="/sub") is not None
+        wide = client.get_cookie("c", domain="example.org")
+        assert wide is not None
+        assert (wide.domain, wide.origin_only) == ("example.org", False)
+        client.delete_cookie("b", domain="www.example.org")
+        assert (await client.get("http://www.example.org/")).text == "c=3"
+
+    async def test_a_cookie_of_the_application_is_found(self) -> None:
+        """One that was set for ``localhost``, without a lifetime."""
+        client = FlaskClient(Dressed(cookie_app()))
+        await client.get("/set?key=a&value=1")
+        cookie = client.get_cookie("a")
+        assert cookie is not None
+        assert (cookie.value, cookie.domain, cookie.expires) == ("1", "localhost", None)
+
+    async def test_cookies_may_be_given_to_start_with(self) -> None:
+        """An option of httpx."""
+        client = FlaskClient(Dressed(cookie_app()), cookies={"a": "1"})
+        assert (await client.get("/")).text == "a=1"
