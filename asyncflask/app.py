@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import sys
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
 
 from starlette.applications import Starlette
@@ -20,10 +23,10 @@ from starlette.middleware import Middleware
 from werkzeug.exceptions import Aborter
 
 from asyncflask import helpers
-from asyncflask.concurrency import WorkerPool, is_async_callable, running_loop, wait_for
+from asyncflask.concurrency import is_async_callable
 from asyncflask.config import DEFAULT_CONFIG, Config, ConfigAttribute
 from asyncflask.ctx import AppContext, RequestContext, _AppCtxGlobals, current
-from asyncflask.exceptions import SetupError
+from asyncflask.declarations import Declarations
 from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
@@ -32,20 +35,18 @@ from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
 from asyncflask.life.teardown import tear_down, tear_down_in_place
+from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
 from asyncflask.messages.request import Request
 from asyncflask.messages.response import Response
-from asyncflask.registrar import Registrar, endpoint_of, setupmethod
-from asyncflask.routing import Map, Rule
+from asyncflask.registrar import setupmethod
+from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
 from asyncflask.templating import Environment, create_environment
-from asyncflask.typing import TeardownFunction, ViewFunction
 
 if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
-    from asyncflask.blueprints import Blueprint
     from asyncflask.testing import FlaskClient, SyncClient
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,7 +54,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Flask(Registrar, Starlette):
+def _as_timedelta(value: timedelta | float) -> timedelta:
+    return value if isinstance(value, timedelta) else timedelta(seconds=value)
+
+
+class Flask(Declarations, Workers, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -76,22 +81,23 @@ class Flask(Registrar, Starlette):
     app_ctx_globals_class = _AppCtxGlobals
     config_class = Config
     jinja_environment = Environment
-    jinja_options: dict[str, Any] = {}
+    jinja_options: Mapping[str, Any] = MappingProxyType({})
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     request_class = Request
     response_class = Response
     aborter_class = Aborter
-    url_rule_class = Rule
-    url_map_class = Map
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
+    router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
     testing = ConfigAttribute[bool]("TESTING")
     secret_key = ConfigAttribute["str | bytes | None"]("SECRET_KEY")
     permanent_session_lifetime = ConfigAttribute[timedelta](
         "PERMANENT_SESSION_LIFETIME",
-        get_converter=lambda value: value if isinstance(value, timedelta) else timedelta(seconds=value),
+        get_converter=lambda value: (
+            value if isinstance(value, timedelta) else timedelta(seconds=value)
+        ),
     )
 
     def __init__(
@@ -110,10 +116,12 @@ class Flask(Registrar, Starlette):
         middleware: Sequence[Middleware] = (),
         lifespan: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None,
     ) -> None:
-        Registrar.__init__(
+        Declarations.__init__(
             self, import_name, static_folder, static_url_path, template_folder, root_path
         )
-        self.instance_path = instance_path or helpers.find_instance_path(import_name, self.root_path)
+        self.instance_path = instance_path or helpers.find_instance_path(
+            import_name, self.root_path
+        )
         if not os.path.isabs(self.instance_path):
             raise ValueError(f"instance_path must be absolute, not {self.instance_path!r}.")
         self.config = self.make_config(instance_relative_config)
@@ -123,15 +131,8 @@ class Flask(Registrar, Starlette):
         self._init_starlette(middleware)
         self.aborter = self.aborter_class()
         self.json: JSONProvider = self.json_provider_class(self)
-        self.blueprints: dict[str, Blueprint] = {}
-        self.extensions: dict[str, Any] = {}
-        self.teardown_appcontext_funcs: Sequence[TeardownFunction] = []
-        self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
-        self.url_build_error_handlers: list[Callable[[Exception, str, dict[str, Any]], str]] = []
-        self.before_serving_funcs: list[Callable[[], Any]] = []
-        self.after_serving_funcs: list[Callable[[], Any]] = []
-        self.while_serving_gens: list[Callable[[], AsyncIterator[None]]] = []
         self.background_tasks = BackgroundTasks()
+        self.extensions: dict[str, Any] = {}
         self._dispatch: Dispatch | None = None
         if self.has_static_folder:
             self._add_static_rule(static_host)
@@ -161,7 +162,7 @@ class Flask(Registrar, Starlette):
     # What it is.
 
     @lazy
-    def name(self) -> str:  # type: ignore[override]  # computed once
+    def name(self) -> str:
         """The import name; for a script that is run, the name of its file."""
         if self.import_name == "__main__":
             file = getattr(sys.modules["__main__"], "__file__", None)
@@ -198,141 +199,11 @@ class Flask(Registrar, Starlette):
         path = Path(self.instance_path, resource)
         return path.open(mode) if "b" in mode else path.open(mode, encoding=encoding)
 
-    # Registration.
+    # Registration, as far as it is Starlette's.
 
-    def _check_setup_finished(self, method: str) -> None:
-        if self._dispatch is not None:
-            raise SetupError(
-                f"'{method}' was called on the application {self.name!r} after it has started, so "
-                "it would have no effect. Register views, hooks and blueprints before the "
-                "application serves its first request."
-            )
-
-    @setupmethod
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: ViewFunction | None = None,
-        provide_automatic_options: bool | None = None,
-        **options: Any,
-    ) -> None:
-        """Add a rule and register its view.
-
-        :param rule: such as ``/post/<int:post_id>``; it starts with a slash.
-        :param endpoint: the name for ``url_for``; the view's name by default.
-        :param view_func: ``def`` or ``async def``; its arguments are the rule's variables.
-        :param provide_automatic_options: answer OPTIONS with the allowed methods.
-        :param options: of the rule: ``methods``, ``defaults``, ``strict_slashes``,
-            ``merge_slashes``, ``redirect_to``, ``alias``, ``build_only``, ``host``, ``subdomain``.
-        :raises SetupError: the endpoint has another view already.
-        """
-        if endpoint is None:
-            if view_func is None:
-                raise SetupError(f"The rule {rule!r} needs a view or an endpoint.")
-            endpoint = endpoint_of(view_func)
-        methods = _methods_of(rule, options.pop("methods", None), view_func)
-        if provide_automatic_options is None:
-            provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
-        if provide_automatic_options is None:
-            provide_automatic_options = (
-                "OPTIONS" not in methods and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
-            )
-        methods |= set(getattr(view_func, "required_methods", ()))
-        if provide_automatic_options:
-            methods.add("OPTIONS")
-        made = self.url_rule_class(rule, endpoint=endpoint, methods=methods, **options)
-        made.provide_automatic_options = bool(provide_automatic_options)
-        if view_func is not None:
-            self._set_view(endpoint, view_func)
-        self.url_map.add(made)
-        self.router.add_rule(made)
-
-    def _set_view(self, endpoint: str, view: ViewFunction) -> None:
-        before = self.view_functions.get(endpoint)
-        if before is not None and before is not view:
-            raise SetupError(
-                f"The endpoint {endpoint!r} has a view already: {_where(before)}. "
-                f"{_where(view)} would replace it. Give one of the rules another 'endpoint'."
-            )
-        self.view_functions[endpoint] = view
-
-    @setupmethod
-    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
-        """Register a blueprint.
-
-        :param options: ``url_prefix``, ``subdomain``, ``url_defaults``, ``name`` (to register it
-            more than once) and ``cli_group``, in place of the blueprint's own.
-        """
-        blueprint.register(self, options)
-
-    def iter_blueprints(self) -> Iterable[Blueprint]:
-        """The registered blueprints, in order."""
-        return self.blueprints.values()
-
-    @setupmethod
-    def teardown_appcontext(self, f: F) -> F:
-        """Run ``f(exception_or_None)`` at the end of each context, after ``teardown_request``."""
-        cast("list[Any]", self.teardown_appcontext_funcs).append(f)
-        return f
-
-    @setupmethod
-    def shell_context_processor(self, f: F) -> F:
-        """Add what ``f()`` returns to the names in the shell."""
-        self.shell_context_processors.append(f)
-        return f
-
-    @setupmethod
-    def before_serving(self, f: F) -> F:
-        """Run ``f()`` at start, before the first request."""
-        self.before_serving_funcs.append(f)
-        return f
-
-    @setupmethod
-    def after_serving(self, f: F) -> F:
-        """Run ``f()`` at shutdown, after the last request."""
-        self.after_serving_funcs.append(f)
-        return f
-
-    @setupmethod
-    def while_serving(self, f: F) -> F:
-        """Run the async generator function ``f``: up to its ``yield`` at start, on at shutdown."""
-        self.while_serving_gens.append(f)
-        return f
-
-    @setupmethod
-    def template_filter(self, name: str | None = None) -> Callable[[F], F]:
-        """Register a template filter under ``name``, or the function's own."""
-        return self._on_jinja("filters", name)
-
-    @setupmethod
-    def template_test(self, name: str | None = None) -> Callable[[F], F]:
-        """Register a template test under ``name``, or the function's own."""
-        return self._on_jinja("tests", name)
-
-    @setupmethod
-    def template_global(self, name: str | None = None) -> Callable[[F], F]:
-        """Register a global of templates under ``name``, or the function's own."""
-        return self._on_jinja("globals", name)
-
-    def _on_jinja(self, kind: str, name: str | None) -> Callable[[F], F]:
-        def decorator(f: F) -> F:
-            getattr(self.jinja_env, kind)[name or f.__name__] = f
-            return f
-
-        return decorator
-
-    def add_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None:
-        """:meth:`template_filter` as a call."""
-        self.template_filter(name)(f)
-
-    def add_template_test(self, f: Callable[..., Any], name: str | None = None) -> None:
-        """:meth:`template_test` as a call."""
-        self.template_test(name)(f)
-
-    def add_template_global(self, f: Callable[..., Any], name: str | None = None) -> None:
-        """:meth:`template_global` as a call."""
-        self.template_global(name)(f)
+    @property
+    def _has_started(self) -> bool:
+        return self._dispatch is not None
 
     @setupmethod
     def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
@@ -353,6 +224,9 @@ class Flask(Registrar, Starlette):
 
         self.exception_handlers[exc_class_or_status_code] = handler
         self.register_error_handler(exc_class_or_status_code, from_starlette(handler))
+
+    def _add_route(self, rule: Rule) -> None:
+        self.router.add_rule(rule)
 
     # Start: from here on registrations are read only.
 
@@ -393,100 +267,6 @@ class Flask(Registrar, Starlette):
     def _opens_session_first(self) -> bool:
         """Whether sessions have to be opened before the hooks, because that must be awaited."""
         return is_async_callable(self.session_interface.open_session)
-
-    # Worker threads.
-
-    @lazy
-    def pool(self) -> WorkerPool:
-        """The threads for ``def`` functions, ``WORKER_THREADS`` at most."""
-        return self._make_pool("WORKER_THREADS", "worker")
-
-    @lazy
-    def stream_pool(self) -> WorkerPool:
-        """The threads that pull sync generators, ``STREAM_THREADS`` at most."""
-        return self._make_pool("STREAM_THREADS", "stream")
-
-    def _make_pool(self, size: str, kind: str) -> WorkerPool:
-        config = self.config
-        return WorkerPool(
-            config[size],
-            queue_size=config["WORKER_QUEUE_SIZE"],
-            queue_timeout=config["WORKER_QUEUE_TIMEOUT"],
-            name=f"{self.name}-{kind}",
-        )
-
-    def close_pools(self) -> None:
-        """End the worker threads; new ones are started when they are needed again."""
-        for name in ("pool", "stream_pool"):
-            pool = self.__dict__.pop(name, None)
-            if pool is not None:
-                pool.close()
-
-    async def run_sync(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a blocking function in a worker thread, within the current context.
-
-        In a request that holds a worker already, that one is used.
-
-        :returns: what the function returns.
-        :raises WorkerPoolFullError: no thread came free in time.
-        """
-        context = current.get(None)
-        journey = None if context is None else context.journey
-        if journey is not None and journey.worker is not None:
-            return await journey.run(functools.partial(function, *args, **kwargs))
-        return await self.pool.run(function, *args, **kwargs)
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Make a function that ``def`` code can call of one that may be ``async def``.
-
-        Where a loop runs in the calling thread, its result is the coroutine, to be awaited or
-        returned; elsewhere the coroutine is run on the request's loop while the thread waits.
-        """
-        if not is_async_callable(func):
-            return func
-
-        @functools.wraps(func)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if running_loop() is not None:
-                return func(*args, **kwargs)
-            return self._run_coroutine(lambda: func(*args, **kwargs))
-
-        return call
-
-    def wait(self, awaitable: Awaitable[T]) -> T:
-        """Wait in ``def`` code for what can only be awaited, on the request's loop."""
-
-        async def run() -> T:
-            return await awaitable
-
-        return cast(T, self._run_coroutine(run))
-
-    def _run_coroutine(self, make: Callable[[], Any]) -> Any:
-        context = current.get(None)
-        loop = None if context is None else context.loop
-        if loop is not None:
-            return wait_for(make, loop)
-        import asyncio
-
-        return asyncio.run(make())
-
-    def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Run a function beside the requests; it outlives this one and is awaited at shutdown.
-
-        It runs in a copy of the current context: ``g`` and ``request`` are still there.
-
-        :param func: ``async def`` runs on the loop, ``def`` in a worker thread.
-        """
-        name = getattr(func, "__name__", repr(func))
-        if is_async_callable(func):
-            run: Callable[[], Awaitable[Any]] = functools.partial(func, *args, **kwargs)
-        else:
-            run = functools.partial(self.pool.run, func, *args, **kwargs)
-        context = current.get(None)
-        if running_loop() is None and context is not None and context.loop is not None:
-            context.loop.call_soon_threadsafe(self.background_tasks.add, name, run)
-        else:
-            self.background_tasks.add(name, run)
 
     # Contexts.
 
@@ -558,7 +338,9 @@ class Flask(Registrar, Starlette):
 
     def redirect(self, location: str, code: int = 302) -> Response:
         """Return a response that sends the client to ``location``."""
-        return helpers.make_redirect(location, code, self.response_class)
+        from werkzeug.utils import redirect
+
+        return cast(Response, redirect(location, code, cast(Any, self.response_class)))
 
     def log_exception(
         self, exc_info: tuple[type[BaseException], BaseException, TracebackType | None]
@@ -688,22 +470,6 @@ class Flask(Registrar, Starlette):
         for processor in self.shell_context_processors:
             names.update(processor())
         return names
-
-
-def _methods_of(rule: str, methods: Any, view: ViewFunction | None) -> set[str]:
-    if methods is None:
-        methods = getattr(view, "methods", None) or ("GET",)
-    if isinstance(methods, str):
-        raise TypeError(
-            f"The rule {rule!r} has methods={methods!r}. Write a list: methods=[{methods!r}]."
-        )
-    return {method.upper() for method in cast("Collection[str]", methods)}
-
-
-def _where(view: ViewFunction) -> str:
-    code = getattr(view, "__code__", None)
-    name = getattr(view, "__qualname__", repr(view))
-    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
 
 
 def _as_lifespan(

@@ -99,7 +99,10 @@ class Blueprint(Registrar):
         if not name:
             raise ValueError("A blueprint needs a name: it is the prefix of its endpoints.")
         if "." in name:
-            raise ValueError(f"The blueprint name {name!r} must not have a dot: dots part the names of nested blueprints.")
+            raise ValueError(
+                f"The blueprint name {name!r} must not have a dot: dots part the names of nested "
+                "blueprints."
+            )
         self.name = name
         self.url_prefix = url_prefix
         self.subdomain = subdomain
@@ -152,7 +155,10 @@ class Blueprint(Registrar):
         """
         for what, name in (("endpoint", endpoint), ("view", getattr(view_func, "__name__", None))):
             if name and "." in name:
-                raise ValueError(f"The {what} name {name!r} must not have a dot: dots part the names of blueprints.")
+                raise ValueError(
+                    f"The {what} name {name!r} must not have a dot: dots part the names of "
+                    "blueprints."
+                )
         self.record(
             lambda state: state.add_url_rule(
                 rule,

@@ -8,7 +8,7 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import click
 
@@ -55,6 +55,14 @@ class AppGroup(click.Group):
         async def create_user(name: str) -> None: ...
     """
 
+    @overload
+    def command(self, function: Callable[..., Any], /) -> click.Command: ...
+
+    @overload
+    def command(
+        self, *args: Any, **kwargs: Any
+    ) -> Callable[[Callable[..., Any]], click.Command]: ...
+
     def command(self, *args: Any, **kwargs: Any) -> Any:
         """Register the decorated function as a command, as :meth:`click.Group.command` does.
 
@@ -66,6 +74,12 @@ class AppGroup(click.Group):
             return super().command(*rest, **kwargs)(wrap(function))
         register = super().command(*args, **kwargs)
         return lambda function: register(wrap(function))
+
+    @overload
+    def group(self, function: Callable[..., Any], /) -> click.Group: ...
+
+    @overload
+    def group(self, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Group]: ...
 
     def group(self, *args: Any, **kwargs: Any) -> Any:
         """Register the decorated function as a group, which is an :class:`AppGroup` too."""

@@ -187,7 +187,10 @@ class AppContext:
         return self
 
     def __exit__(
-        self, _type: type[BaseException] | None, exc: BaseException | None, _tb: TracebackType | None
+        self,
+        _type: type[BaseException] | None,
+        exc: BaseException | None,
+        _tb: TracebackType | None,
     ) -> None:
         self.pop(exc)
 
@@ -196,7 +199,10 @@ class AppContext:
         return self
 
     async def __aexit__(
-        self, _type: type[BaseException] | None, exc: BaseException | None, _tb: TracebackType | None
+        self,
+        _type: type[BaseException] | None,
+        exc: BaseException | None,
+        _tb: TracebackType | None,
     ) -> None:
         await self.apop(exc)
 
@@ -240,7 +246,7 @@ class RequestContext(AppContext):
         return self
 
     @lazy
-    def request(self) -> Request:  # type: ignore[override]  # made once, then an attribute
+    def request(self) -> Request:
         """The request."""
         request = self.app.request_class(self.scope, self.receive, app=self.app, loop=self.loop)
         if self.routing_exception is not None:
@@ -248,7 +254,7 @@ class RequestContext(AppContext):
         return request
 
     @lazy
-    def session(self) -> SessionMixin:  # type: ignore[override]  # made once, then an attribute
+    def session(self) -> SessionMixin:
         """The session, opened at the first access."""
         interface = self.app.session_interface
         session = interface.open_session(self.app, self.request)
@@ -261,6 +267,12 @@ class RequestContext(AppContext):
         if session is None:
             session = interface.make_null_session(self.app)
         return session
+
+    @property
+    def has_form(self) -> bool:
+        """Whether a form was parsed, which may have left files to close."""
+        request: Request | None = self.__dict__.get("request")
+        return request is not None and request.form_reader is not None
 
     def copy(self) -> RequestContext:
         """Return a context for the same request and session, with a ``g`` of its own."""

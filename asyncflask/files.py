@@ -22,7 +22,7 @@ from zlib import adler32
 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound
-from werkzeug.utils import safe_join
+from werkzeug.security import safe_join
 
 from asyncflask.concurrency import Pending, running_loop
 from asyncflask.globals import request_ctx
@@ -325,11 +325,18 @@ def _set_body(
     if conditional:
         ranges = size is not None and not sent_by_proxy
         response.make_conditional(context.request, accept_ranges=ranges, complete_length=size)
-    if response.status_code in (304, 412) or sent_by_proxy or context.request.method == "HEAD":
+    status = response.status_code
+    if status == 412:
+        response.content_length = 0
+    elif status == 200 and sent_by_proxy:
+        response.headers["X-Sendfile"] = cast(str, source.path)
+    if (
+        status in (304, 412)
+        or sent_by_proxy
+        or (context.request.method == "HEAD" and size is not None)
+    ):
         source.body.close()
         response.response = b""
-        if sent_by_proxy and response.status_code == 200:
-            response.headers["X-Sendfile"] = cast(str, source.path)
         return
     body = cast(FileBody, response.response)
     if body.length is not None and body.length <= CHUNK_SIZE:

@@ -177,9 +177,7 @@ g: _AppCtxGlobals = cast(_AppCtxGlobals, _Proxy(lambda: _context().g, "g"))
 request: Request = cast(Request, _RequestProxy(lambda: _request_context().request, "request"))
 """The request that is being handled."""
 
-session: SessionMixin = cast(
-    "SessionMixin", _Proxy(lambda: _request_context().session, "session")
-)
+session: SessionMixin = cast("SessionMixin", _Proxy(lambda: _request_context().session, "session"))
 """The session of the request that is being handled."""
 
 app_ctx: AppContext = cast(AppContext, _Proxy(_context, "app_ctx"))

@@ -66,7 +66,12 @@ def redirect(
     context = current.get(None)
     if context is not None:
         return context.app.redirect(location, code=code)
-    response: Any = _redirect(location, code, cast(Any, Response or _Response))
+    return make_redirect(location, code, Response or _Response)
+
+
+def make_redirect(location: str, code: int, response_class: type[SansIOResponse]) -> _Response:
+    """Make a redirect of a class: what :func:`redirect` and ``app.redirect`` do."""
+    response: Any = _redirect(location, code, cast(Any, response_class))
     return cast(_Response, response)
 
 
@@ -311,13 +316,13 @@ def get_flashed_messages(
 
 
 @overload
-def stream_with_context(  # type: ignore[overload-overlap]  # nothing is both an iterable and called
+def stream_with_context(
     generator_or_function: Iterable[AnyStr],
 ) -> Iterator[AnyStr]: ...
 
 
 @overload
-def stream_with_context(  # type: ignore[overload-overlap]
+def stream_with_context(
     generator_or_function: AsyncIterable[AnyStr],
 ) -> AsyncIterator[AnyStr]: ...
 
@@ -510,7 +515,7 @@ def _import_folder(import_name: str, root_path: str) -> Path:
 
 
 def _installation_prefix(folder: Path) -> Path | None:
-    """The prefix below which ``folder`` is installed, or None: the system's, or an environment's."""
+    """The system's or environment's prefix below which ``folder`` is installed, or None."""
     system = Path(sys.prefix).absolute()
     if folder.is_relative_to(system):
         return system

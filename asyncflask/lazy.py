@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 T = TypeVar("T")
 
 
-class lazy(Generic[T]):  # noqa: N801 - it reads as a decorator
+class lazy(Generic[T]):
     """A method whose result takes its place in the instance at the first access.
 
     It can be assigned to and deleted like a plain attribute.

@@ -175,7 +175,9 @@ class Registrar:
         :raises ValueError: another mode.
         """
         if mode not in {"r", "rt", "rb"}:
-            raise ValueError(f"Resources are opened for reading: mode 'r', 'rt' or 'rb', not {mode!r}.")
+            raise ValueError(
+                f"Resources are opened for reading: mode 'r', 'rt' or 'rb', not {mode!r}."
+            )
         text = None if mode == "rb" else encoding or "utf-8"
         return Path(self.root_path, resource).open(mode, encoding=text)
 
@@ -324,9 +326,7 @@ def _exception_class_and_code(
             "classes and status codes."
         )
     if not (isinstance(code_or_exception, type) and issubclass(code_or_exception, Exception)):
-        raise TypeError(
-            f"{code_or_exception!r} is neither a status code nor an exception class."
-        )
+        raise TypeError(f"{code_or_exception!r} is neither a status code nor an exception class.")
     if issubclass(code_or_exception, HTTPException):
         return code_or_exception, code_or_exception.code
     return code_or_exception, None

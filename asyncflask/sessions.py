@@ -1,20 +1,20 @@
-"""Sessions: a dictionary that lasts from one request of a browser to its next.
+"""Sessions: data of one browser that lasts from request to request.
 
-By default it is kept in a signed cookie, byte for byte as Flask does, so that a Flask application
-with the same ``SECRET_KEY`` shares it.
+By default it is kept in a signed cookie, which Flask applications with the same key can read and
+write too. Another ``SessionInterface`` may keep it anywhere else.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import logging
-from collections.abc import Callable, Iterable, MutableMapping
-from datetime import datetime, timezone
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from werkzeug.datastructures import CallbackDict
+from werkzeug.http import dump_cookie
 
 from asyncflask.json.tag import TaggedJSONSerializer
 
@@ -24,22 +24,21 @@ if TYPE_CHECKING:
     from asyncflask.messages.response import Response
     from asyncflask.typing import MaybeAwaitable
 
-_log = logging.getLogger("asyncflask")
-
 
 class SessionMixin(MutableMapping[str, Any]):
-    """What a session has besides being a dictionary."""
+    """What a session has besides a dictionary's methods."""
 
-    #: Whether it is new. Sessions in cookies do not know.
+    #: Whether the session was made in this request, where the implementation can tell.
     new = False
-    #: Whether it has changed. Changes inside of values are not noticed: set it to True for them.
+    #: Whether the session was changed, where the implementation can tell.
     modified = True
-    #: Whether it was looked at; responses that depend on it say so to caches.
+    #: Whether anything was read or written. Sessions are opened at the first access, so by default
+    #: one that exists was accessed. The response then says ``Vary: Cookie``.
     accessed = True
 
     @property
     def permanent(self) -> bool:
-        """Whether the cookie outlives the browser, by ``PERMANENT_SESSION_LIFETIME``."""
+        """Whether the session outlives the browser, by ``PERMANENT_SESSION_LIFETIME``."""
         return bool(self.get("_permanent", False))
 
     @permanent.setter
@@ -47,184 +46,272 @@ class SessionMixin(MutableMapping[str, Any]):
         self["_permanent"] = bool(value)
 
 
+def _note_change(session: Any) -> None:
+    if session.saved:
+        raise RuntimeError(
+            "The session was changed after its cookie was written into the response, so the change "
+            "would be lost. Change it in the view or a hook, before the response is sent."
+        )
+    session.modified = True
+
+
 class SecureCookieSession(CallbackDict[str, Any], SessionMixin):
-    """A session in a signed cookie: the client can read it, but not change it."""
+    """The session that is kept in a signed cookie: its owner can read it, but not change it.
+
+    Changes are noticed where they are made in the dictionary itself. Whoever changes a list or a
+    dictionary inside sets ``session.modified = True``.
+
+    :param initial: what the cookie held.
+    """
 
     modified = False
+    #: Whether the cookie was written: from then on a change raises ``RuntimeError``.
+    saved = False
 
-    def __init__(self, initial: dict[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
-        def on_update(session: CallbackDict[str, Any]) -> None:
-            self.modified = True
-
-        super().__init__(initial, on_update)
+    def __init__(self, initial: Mapping[str, Any] | None = None) -> None:
+        super().__init__(initial, _note_change)
 
 
 class NullSession(SecureCookieSession):
-    """The session of an application without a ``SECRET_KEY``: it is empty and stays so."""
+    """Stands for the session where there is none: it is empty, and changing it says why."""
 
-    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def _fail(self, *_: Any, **__: Any) -> NoReturn:
         raise RuntimeError(
-            "The session is not available because no secret key was set. Set app.secret_key to "
-            "something unique and secret, from the environment or a file that is not published."
+            "The session is unavailable because no secret key was set. Set 'app.secret_key' to "
+            "something random and secret, such as the output of: "
+            "python -c 'import secrets; print(secrets.token_hex())'"
         )
 
-    __setitem__ = __delitem__ = clear = pop = popitem = update = setdefault = _refuse  # type: ignore[assignment]  # all refuse
+    __setitem__ = __delitem__ = __ior__ = _fail  # type: ignore[assignment]  # it takes anything
+    clear = pop = popitem = update = setdefault = _fail  # type: ignore[assignment]
 
 
 class SessionInterface:
-    """How sessions are opened and saved; subclass it to keep them elsewhere.
+    """Opens and saves sessions. Subclass it and write :meth:`open_session`, :meth:`save_session`.
 
-    ``open_session`` and ``save_session`` may be ``async def``.
+    Both may be ``async def``; then the session is opened before the first hook, otherwise at the
+    first access. Assign an instance to ``app.session_interface`` before the application starts.
     """
 
+    #: What :meth:`make_null_session` makes.
     null_session_class = NullSession
+    #: Whether sessions are pickled, for extensions that want to know.
+    pickle_based = False
 
     def make_null_session(self, app: Flask) -> NullSession:
-        """Return the session for when :meth:`open_session` gave none."""
+        """Return what stands for the session when :meth:`open_session` gave None."""
         return self.null_session_class()
 
     def is_null_session(self, obj: object) -> bool:
-        """Whether ``obj`` is such a session, which is not saved."""
+        """Whether ``obj`` stands for a missing session; such are not saved."""
         return isinstance(obj, self.null_session_class)
 
     def get_cookie_name(self, app: Flask) -> str:
-        """The name of the cookie: ``SESSION_COOKIE_NAME``."""
-        return str(app.config["SESSION_COOKIE_NAME"])
+        """The cookie's name: ``SESSION_COOKIE_NAME``."""
+        return cast(str, app.config["SESSION_COOKIE_NAME"])
 
     def get_cookie_domain(self, app: Flask) -> str | None:
-        """The domain of the cookie; None for the host itself only: ``SESSION_COOKIE_DOMAIN``."""
-        domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
-        return domain
+        """The cookie's domain: ``SESSION_COOKIE_DOMAIN``. None: only the host that sets it."""
+        return cast("str | None", app.config["SESSION_COOKIE_DOMAIN"])
 
     def get_cookie_path(self, app: Flask) -> str:
-        """The path of the cookie: ``SESSION_COOKIE_PATH``, else ``APPLICATION_ROOT``."""
-        path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
-        return path
+        """The cookie's path: ``SESSION_COOKIE_PATH``, else ``APPLICATION_ROOT``."""
+        config = app.config
+        return cast(str, config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"])
 
     def get_cookie_httponly(self, app: Flask) -> bool:
         """Whether scripts cannot read the cookie: ``SESSION_COOKIE_HTTPONLY``."""
-        return bool(app.config["SESSION_COOKIE_HTTPONLY"])
+        return cast(bool, app.config["SESSION_COOKIE_HTTPONLY"])
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Whether the cookie goes over HTTPS only: ``SESSION_COOKIE_SECURE``, None for on HTTPS."""
+        """Whether the cookie is sent over https only: ``SESSION_COOKIE_SECURE``.
+
+        Where that is None (Flask: False), whether this request came over https.
+        """
         secure: bool | None = app.config["SESSION_COOKIE_SECURE"]
-        if secure is not None:
-            return secure
-        scope = app._current_scope()
-        return scope is not None and scope.get("scheme") == "https"
+        if secure is None:
+            scope = app._current_scope()
+            return scope is not None and scope.get("scheme") in ("https", "wss")
+        return secure
 
     def get_cookie_samesite(self, app: Flask) -> str | None:
-        """When other sites' requests carry the cookie: ``SESSION_COOKIE_SAMESITE``."""
-        samesite: str | None = app.config["SESSION_COOKIE_SAMESITE"]
-        return samesite
+        """``"Lax"``, ``"Strict"``, ``"None"`` or None: ``SESSION_COOKIE_SAMESITE``."""
+        return cast("str | None", app.config["SESSION_COOKIE_SAMESITE"])
 
     def get_cookie_partitioned(self, app: Flask) -> bool:
-        """Whether the cookie is kept per embedding site: ``SESSION_COOKIE_PARTITIONED``."""
-        return bool(app.config["SESSION_COOKIE_PARTITIONED"])
+        """Whether the cookie is ``Partitioned``: ``SESSION_COOKIE_PARTITIONED``."""
+        return cast(bool, app.config["SESSION_COOKIE_PARTITIONED"])
 
     def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime | None:
-        """When the cookie ends; None for when the browser closes."""
-        if not session.permanent:
-            return None
-        return datetime.now(timezone.utc) + app.permanent_session_lifetime
+        """When the cookie expires; None: when the browser is closed."""
+        if session.permanent:
+            return datetime.now(UTC) + app.permanent_session_lifetime
+        return None
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
-        """Whether the cookie is sent: for changes, and each time for permanent sessions."""
+        """Whether the response sets the cookie.
+
+        It does if the session was changed, or is permanent and ``SESSION_REFRESH_EACH_REQUEST``
+        is set.
+        """
         return session.modified or (
-            session.permanent and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
+            session.permanent and cast(bool, app.config["SESSION_REFRESH_EACH_REQUEST"])
         )
 
-    def open_session(
-        self, app: Flask, request: BaseRequest
-    ) -> MaybeAwaitable[SessionMixin | None]:
-        """Return the session of a request, None where sessions cannot work."""
-        raise NotImplementedError
+    def open_session(self, app: Flask, request: BaseRequest) -> MaybeAwaitable[SessionMixin | None]:
+        """Return the session of a request; None: there can be none, the null session is used.
+
+        The session is a dictionary with the attributes of :class:`SessionMixin`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has to define 'open_session'.")
 
     def save_session(
         self, app: Flask, session: SessionMixin, response: Response
     ) -> MaybeAwaitable[None]:
-        """Put the session into the response. Called if it was opened and is no null session."""
-        raise NotImplementedError
+        """Save a session that was accessed. Called after all hooks, before the response is sent."""
+        raise NotImplementedError(f"{type(self).__name__} has to define 'save_session'.")
 
 
-def _sha1(string: bytes = b"") -> Any:
-    return hashlib.sha1(string)
+class _Signer(TimestampSigner):
+    """Derives each key once; its base does so for each signature."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.derive_key = functools.cache(self.derive_key)  # type: ignore[method-assign]
 
 
-class SecureCookieSessionInterface(SessionInterface):
-    """Keeps sessions in signed cookies, as Flask's class of that name.
+class _SigningSerializer(URLSafeTimedSerializer):
+    """Keeps its signer. PERF: half the cost of checking a cookie (scenario: session)."""
 
-    The class attributes are Flask's: the cookie is readable by a Flask application that has the
-    same ones.
-    """
+    default_signer = _Signer
 
-    salt = "cookie-session"
-    digest_method: Callable[[bytes], Any] = staticmethod(_sha1)
-    key_derivation = "hmac"
-    serializer = TaggedJSONSerializer()
-    session_class = SecureCookieSession
+    def make_signer(self, salt: str | bytes | None = None) -> Any:
+        return self._signer if salt in (None, self.salt) else super().make_signer(salt)
 
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Return what signs and checks, None without a secret key."""
-        if not app.secret_key:
-            return None
-        keys = (*(app.config["SECRET_KEY_FALLBACKS"] or ()), app.secret_key)
-        return _signer(keys, self.salt, self.serializer, self.key_derivation, self.digest_method)
-
-    def open_session(self, app: Flask, request: BaseRequest) -> SecureCookieSession | None:
-        """Return the session in the cookie; a new one if there is none, or it is not ours."""
-        signer = self.get_signing_serializer(app)
-        if signer is None:
-            return None
-        value = request.cookies.get(self.get_cookie_name(app))
-        if not value:
-            return self.session_class()
-        max_age = int(app.permanent_session_lifetime.total_seconds())
-        try:
-            return self.session_class(signer.loads(value, max_age=max_age))
-        except BadSignature:
-            return self.session_class()
-        except Exception:  # rightly signed, by something that writes sessions another way
-            _log.warning("A session cookie with a good signature could not be read")
-            return self.session_class()
-
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Set or delete the cookie if needed; ``Vary: Cookie`` in any case."""
-        if session.accessed or session.modified:
-            response.vary.add("Cookie")
-        attributes: dict[str, Any] = {
-            "domain": self.get_cookie_domain(app),
-            "path": self.get_cookie_path(app),
-            "secure": self.get_cookie_secure(app),
-            "partitioned": self.get_cookie_partitioned(app),
-            "samesite": self.get_cookie_samesite(app),
-            "httponly": self.get_cookie_httponly(app),
-        }
-        name = self.get_cookie_name(app)
-        if not session:
-            if session.modified:
-                response.delete_cookie(name, **attributes)
-            return
-        signer = self.get_signing_serializer(app)
-        if signer is None or not self.should_set_cookie(app, session):
-            return
-        value = signer.dumps(dict(session))
-        value = value if isinstance(value, str) else value.decode("ascii")
-        response.set_cookie(name, value, expires=self.get_expiration_time(app, session), **attributes)
+    @functools.cached_property
+    def _signer(self) -> Any:
+        return super().make_signer()
 
 
-@lru_cache(maxsize=64)
-def _signer(
-    keys: tuple[str | bytes, ...],
-    salt: str,
-    serializer: Any,
-    key_derivation: str,
-    digest_method: Callable[[bytes], Any],
+@functools.lru_cache(maxsize=32, typed=True)
+def _signing_serializer(
+    keys: tuple[Any, ...], salt: str, serializer: Any, key_derivation: str, digest: Any
 ) -> URLSafeTimedSerializer:
-    # PERF: the same for every request of an application (scenario: session).
-    return URLSafeTimedSerializer(
+    return _SigningSerializer(
         keys,
         salt=salt,
         serializer=serializer,
-        signer_kwargs={"key_derivation": key_derivation, "digest_method": digest_method},
+        signer_kwargs={"key_derivation": key_derivation, "digest_method": digest},
     )
+
+
+def _sha1(string: bytes = b"") -> Any:
+    # Looked up when it is called: a FIPS build may have none, and another method be configured.
+    return hashlib.sha1(string)
+
+
+#: What sessions are written with; tags for more types can be registered with it.
+session_json_serializer = TaggedJSONSerializer()
+
+
+class SecureCookieSessionInterface(SessionInterface):
+    """Keeps sessions in signed cookies, which Flask applications with the same key share.
+
+    The attributes of the class are Flask's: change them in a subclass.
+    """
+
+    salt = "cookie-session"
+    digest_method = staticmethod(_sha1)
+    key_derivation = "hmac"
+    serializer = session_json_serializer
+    session_class = SecureCookieSession
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Return what signs and checks the cookies, None where there is no secret key.
+
+        Cookies signed with one of ``SECRET_KEY_FALLBACKS`` are read, new ones are signed with
+        ``SECRET_KEY``.
+
+        :raises TypeError: ``SECRET_KEY_FALLBACKS`` is not a list.
+        """
+        if not app.secret_key:
+            return None
+        fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
+        if isinstance(fallbacks, str | bytes):
+            # Each of its letters would be a key.
+            raise TypeError(
+                f"SECRET_KEY_FALLBACKS is a {type(fallbacks).__name__}. Write a list of keys: "
+                "app.config['SECRET_KEY_FALLBACKS'] = [old_key]."
+            )
+        return _signing_serializer(
+            (*fallbacks, app.secret_key),
+            self.salt,
+            self.serializer,
+            self.key_derivation,
+            self.digest_method,
+        )
+
+    def open_session(self, app: Flask, request: BaseRequest) -> SecureCookieSession | None:
+        """Read the session from its cookie; one that is forged, broken or too old is a new one."""
+        serializer = self.get_signing_serializer(app)
+        if serializer is None:
+            return None
+        cookie = request.cookies.get(self.get_cookie_name(app))
+        if not cookie:
+            return self.session_class()
+        max_age = int(app.permanent_session_lifetime.total_seconds())
+        try:
+            return self.session_class(serializer.loads(cookie, max_age=max_age))
+        except BadData:
+            return self.session_class()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Write the cookie where it is due; delete it where the session was emptied."""
+        sets_cookie = self.should_set_cookie(app, session) if session else session.modified
+        if sets_cookie:
+            self._set_cookie(app, session, response)
+        if sets_cookie or session.accessed:
+            _vary_on_cookie(response)
+        if isinstance(session, SecureCookieSession):
+            session.saved = True
+
+    def _set_cookie(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        name = self.get_cookie_name(app)
+        options: dict[str, Any] = {
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "httponly": self.get_cookie_httponly(app),
+            "samesite": self.get_cookie_samesite(app),
+            "partitioned": self.get_cookie_partitioned(app),
+        }
+        if not session:
+            response.delete_cookie(name, **options)
+            return
+        serializer = cast(URLSafeTimedSerializer, self.get_signing_serializer(app))
+        value = serializer.dumps(dict(session))
+        expires = self.get_expiration_time(app, session)
+        # Werkzeug's own check warns once in a process; the log tells it each time.
+        cookie = dump_cookie(name, value, expires=expires, max_size=0, **options)
+        _check_size(app, cookie)
+        response.headers.add("Set-Cookie", cookie)
+
+
+def _vary_on_cookie(response: Response) -> None:
+    # PERF: `response.vary` parses and watches the header (scenario: session).
+    if "Vary" in response.headers:
+        response.vary.add("Cookie")
+    else:
+        response.headers["Vary"] = "Cookie"
+
+
+def _check_size(app: Flask, cookie: str) -> None:
+    limit: int = app.config["MAX_COOKIE_SIZE"]
+    if limit and len(cookie) > limit:
+        app.logger.warning(
+            "The session cookie has %d bytes, more than the %d that browsers are sure to keep, so "
+            "the session may be lost. Keep less in it, or store it elsewhere with another "
+            "session_interface.",
+            len(cookie),
+            limit,
+        )

@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from asyncflask.files import send_from_directory
-from asyncflask.globals import current_app
 
 if TYPE_CHECKING:
     from asyncflask.messages.response import Response
@@ -24,8 +23,6 @@ def send_static_file(owner: Registrar, filename: str) -> Awaitable[Response]:
     :raises NotFound: there is no such file.
     """
     if owner.static_folder is None:
-        raise RuntimeError(
-            f"{owner!r} has no static files: set its 'static_folder' to serve some."
-        )
-    max_age = getattr(owner, "get_send_file_max_age", current_app.get_send_file_max_age)
-    return send_from_directory(owner.static_folder, filename, max_age=max_age(filename))
+        raise RuntimeError(f"{owner!r} has no static files: set its 'static_folder' to serve some.")
+    max_age = owner.get_send_file_max_age(filename)
+    return send_from_directory(owner.static_folder, filename, max_age=max_age)

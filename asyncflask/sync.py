@@ -1,8 +1,7 @@
 """The same names as in ``asyncflask``, typed for ``def`` code.
 
 The objects are the same: only a type checker sees a difference. In ``def`` code
-``request.form`` and ``render_template()`` are plain values: import them from here, and types say so.
-
+``request.form`` and ``render_template()`` are plain values, and from here types say so::
 
     from asyncflask import Flask
     from asyncflask.sync import render_template, request

@@ -1,36 +1,47 @@
-"""Jinja templates: plain values in ``def`` code, ``await render_template()`` in ``async def``.
+"""Jinja templates: the environment of an application, and the functions that render.
 
-Templates are compiled for synchronous rendering, which is faster and lets macros be imported.
+In ``def`` code they give text; in ``async def`` code they are awaited, which awaits what context
+processors and signal receivers return. Templates themselves are compiled for synchronous
+rendering, unless ``app.jinja_options["enable_async"]`` is set.
 """
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from jinja2 import BaseLoader, Template, TemplateNotFound
+from jinja2 import BaseLoader, Template, TemplateNotFound, TemplatesNotFound
 from jinja2 import Environment as BaseEnvironment
 
 from asyncflask.concurrency import Pending, running_loop
-from asyncflask.ctx import AppContext, current
+from asyncflask.ctx import current
 from asyncflask.globals import current_app, g, request, session
-from asyncflask.helpers import get_flashed_messages, stream_with_context, url_for
+from asyncflask.helpers import get_flashed_messages, stream_with_context
 from asyncflask.signals import before_render_template, template_rendered
 
 if TYPE_CHECKING:
+    from blinker import Signal
+
     from asyncflask.app import Flask
     from asyncflask.registrar import Registrar
 
 TemplateName = str | Template | list[str | Template]
 
+#: What rendering does, step by step: each result that may have to be awaited is yielded, and its
+#: value sent back. So it is written once for ``def`` and ``async def`` code.
+Steps = Generator[Any, Any, Any]
+
+
+# The environment.
+
 
 class Environment(BaseEnvironment):
-    """Jinja's environment, with templates of the application and its blueprints.
+    """A Jinja environment that finds the templates of an application and its blueprints.
 
     :param app: the application.
-    :param options: Jinja's.
+    :param options: Jinja's; the loader is :class:`DispatchingJinjaLoader` by default.
     """
 
     def __init__(self, app: Flask, **options: Any) -> None:
@@ -38,9 +49,24 @@ class Environment(BaseEnvironment):
         super().__init__(**options)
         self.app = app
 
+    def select_template(self, names: Any, *args: Any, **kwargs: Any) -> Template:
+        """Return the first template of ``names`` that exists.
+
+        :raises TemplatesNotFound: there is none; it says where they were looked for.
+        """
+        try:
+            return super().select_template(names, *args, **kwargs)
+        except TemplatesNotFound as error:
+            if isinstance(self.loader, DispatchingJinjaLoader):
+                error.message = f"{error.message}. {self.loader.describe()}"
+            raise
+
 
 class DispatchingJinjaLoader(BaseLoader):
-    """Looks for templates in the application's folder, then in those of its blueprints."""
+    """Looks for a template in the application's folder, then in those of its blueprints.
+
+    :param app: the application.
+    """
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -48,211 +74,268 @@ class DispatchingJinjaLoader(BaseLoader):
     def get_source(
         self, environment: BaseEnvironment, template: str
     ) -> tuple[str, str | None, Callable[[], bool] | None]:
-        """Return the source of a template, as Jinja's loaders do.
+        """Return a template's source, its file, and a function that says whether it is current.
 
-        :raises TemplateNotFound: the message names the folders that were looked at.
+        :raises TemplateNotFound: no folder has it; it says which they are.
         """
         for _, loader in self._loaders():
             try:
                 return loader.get_source(environment, template)
             except TemplateNotFound:
                 continue
-        folders = [
-            str(folder) for _, loader in self._loaders() for folder in getattr(loader, "searchpath", ())
-        ]
-        places = ", ".join(folders) or "no folder: none has a template folder"
-        raise TemplateNotFound(template, f"The template {template!r} was not found in {places}.")
-
-    def _loaders(self) -> Iterator[tuple[Registrar, BaseLoader]]:
-        for owner in (self.app, *self.app.iter_blueprints()):
-            if owner.jinja_loader is not None:
-                yield owner, owner.jinja_loader
+        raise _NotFound(template, self)
 
     def list_templates(self) -> list[str]:
         """Return the names of all templates."""
         return sorted({name for _, loader in self._loaders() for name in loader.list_templates()})
 
+    def describe(self) -> str:
+        """Say where templates are looked for, for messages."""
+        places = [
+            f"{', '.join(getattr(loader, 'searchpath', [repr(loader)]))} ({owner!r})"
+            for owner, loader in self._loaders()
+        ]
+        return f"Looked in: {'; '.join(places)}." if places else "No template folder is set."
+
+    def _loaders(self) -> Iterator[tuple[Registrar, BaseLoader]]:
+        owners: list[Registrar] = [self.app, *self.app.iter_blueprints()]
+        for owner in owners:
+            if owner.jinja_loader is not None:
+                yield owner, owner.jinja_loader
+
+
+class _NotFound(TemplateNotFound):
+    """Says where the template was looked for, and what may have been meant.
+
+    Only when it is asked: names that are tried one after another are missing all the time.
+    """
+
+    def __init__(self, name: str, loader: DispatchingJinjaLoader) -> None:
+        super().__init__(name)
+        self._loader = loader
+
+    def __str__(self) -> str:
+        near = difflib.get_close_matches(str(self.name), self._loader.list_templates(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"{self.name!r} was not found. {self._loader.describe()}{hint}"
+
 
 def create_environment(app: Flask) -> Environment:
-    """Make the environment of an application, with Flask's globals and filters."""
-    options = dict(app.jinja_options)
-    options.setdefault("autoescape", app.select_jinja_autoescape)
-    if "auto_reload" not in options:
-        auto_reload = app.config["TEMPLATES_AUTO_RELOAD"]
-        options["auto_reload"] = app.debug if auto_reload is None else auto_reload
-    environment = app.jinja_environment(app, **options)
+    """Make the Jinja environment of ``app``, with ``app.jinja_options``.
+
+    Escaped are the templates that ``app.select_jinja_autoescape`` chooses; changed files are
+    noticed with ``TEMPLATES_AUTO_RELOAD``, by default in debug mode. Besides Jinja's globals there
+    are ``url_for``, ``get_flashed_messages``, ``config``, ``request``, ``session`` and ``g``.
+    """
+    auto_reload = app.config["TEMPLATES_AUTO_RELOAD"]
+    defaults = {
+        "autoescape": app.select_jinja_autoescape,
+        "auto_reload": app.debug if auto_reload is None else auto_reload,
+    }
+    environment = app.jinja_environment(app, **{**defaults, **app.jinja_options})
     environment.globals.update(
         url_for=app.url_for,
         get_flashed_messages=get_flashed_messages,
         config=app.config,
-        # The context processors replace these; imported templates, which they do not reach,
-        # find the proxies.
+        # Templates have the objects themselves, which are faster; imported ones have these.
         request=request,
         session=session,
         g=g,
     )
-    environment.policies["json.dumps_function"] = app.json.dumps
+    # The provider may be replaced later; whether keys are sorted is its own business.
+    environment.policies["json.dumps_function"] = lambda obj, **kw: app.json.dumps(obj, **kw)
+    environment.policies["json.dumps_kwargs"] = {}
     return environment
 
 
-def render_template(template_name_or_list: TemplateName, **context: Any) -> Awaitable[str]:
-    """Render a template: ``await`` it in ``async def`` code, a plain call in ``def`` code.
+# Rendering.
 
-    :param template_name_or_list: a name below the template folder, or names of which the first
-        that exists is taken.
+
+def render_template(template_name_or_list: TemplateName, **context: Any) -> Awaitable[str]:
+    """Render a template. In ``async def`` code: ``await render_template(...)``.
+
+    :param template_name_or_list: its name; of several, the first that exists is taken.
     :param context: the variables of the template.
-    :raises jinja2.TemplateNotFound: there is no such template.
+    :raises TemplateNotFound: there is none; it says where it was looked for.
     """
-    app = _current_app()
-    get = partial(app.jinja_env.get_or_select_template, cast(Any, template_name_or_list))
-    return _answer(app, get, context, "render_template(...)")
+    return _by_the_rule(
+        lambda app: _render(app, _get_template(app, template_name_or_list), context),
+        "render_template(...)",
+    )
 
 
 def render_template_string(source: str, **context: Any) -> Awaitable[str]:
-    """:func:`render_template` for a template given as text; it is escaped as HTML."""
-    app = _current_app()
-    return _answer(
-        app, partial(app.jinja_env.from_string, source), context, "render_template_string(...)"
+    """Render a template given as text, with escaping. In ``async def`` code it is awaited.
+
+    :param source: the template. Never the client's: templates can run code.
+    :param context: the variables of the template.
+    """
+    return _by_the_rule(
+        lambda app: _render(app, app.jinja_env.from_string(source), context),
+        "render_template_string(...)",
     )
 
 
 def stream_template(
     template_name_or_list: TemplateName, **context: Any
 ) -> Awaitable[AsyncIterator[str]]:
-    """Render a template piece by piece, for a streamed response.
+    """Render a template piece by piece, to be returned from a view.
 
-    ``await`` it in ``async def`` code, for an async iterator; a plain call in ``def`` code, for an
-    iterator.
+    In ``async def`` code: ``return await stream_template(...)``, and the pieces come from an async
+    iterator; in ``def`` code from an iterator.
+
+    :param template_name_or_list: its name; of several, the first that exists is taken.
+    :param context: the variables of the template.
+    :raises TemplateNotFound: there is none; it says where it was looked for.
     """
-    app = _current_app()
-    get = partial(app.jinja_env.get_or_select_template, cast(Any, template_name_or_list))
-    return _answer_stream(app, get, context, "stream_template(...)")
+    return _by_the_rule(
+        lambda app: _stream(app, _get_template(app, template_name_or_list), context),
+        "stream_template(...)",
+    )
 
 
 def stream_template_string(source: str, **context: Any) -> Awaitable[AsyncIterator[str]]:
-    """:func:`stream_template` for a template given as text."""
-    app = _current_app()
-    return _answer_stream(
-        app, partial(app.jinja_env.from_string, source), context, "stream_template_string(...)"
+    """:func:`stream_template` for a template given as text.
+
+    :param source: the template. Never the client's: templates can run code.
+    :param context: the variables of the template.
+    """
+    return _by_the_rule(
+        lambda app: _stream(app, app.jinja_env.from_string(source), context),
+        "stream_template_string(...)",
     )
 
 
 def get_template_attribute(template_name: str, attribute: str) -> Any:
-    """Return a macro or variable that a template exports."""
-    return getattr(current_app.jinja_env.get_template(template_name).module, attribute)
+    """Return a macro or variable that a template exports, to use it in Python.
+
+    With asynchronous templates it is awaited in ``async def`` code.
+
+    :param template_name: the template's name.
+    :param attribute: the name in the template.
+    :raises TemplateNotFound: there is no such template.
+    :raises AttributeError: it exports no such name.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
+    template = app.jinja_env.get_template(template_name)
+    if not app.jinja_env.is_async:
+        return getattr(template.module, attribute)
+
+    async def make() -> Any:
+        return getattr(await template.make_module_async(), attribute)
+
+    return app.ensure_sync(make)()
 
 
-def _current_app() -> Flask:
-    return cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined]
+def _by_the_rule(steps: Callable[[Flask], Steps], expression: str) -> Awaitable[Any]:
+    """Take the steps in ``def`` code; in ``async def`` code return what takes them when awaited."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
+    if running_loop() is None:
+        # What 'def' code gets is the value itself, typed for it in `asyncflask.sync`.
+        return cast("Awaitable[Any]", _run(app, steps(app)))
+    return cast("Awaitable[Any]", Pending(lambda: _run_async(steps(app)), expression))
 
 
-def _answer(
-    app: Flask, get: Callable[[], Template], context: dict[str, Any], expression: str
-) -> Awaitable[str]:
-    if running_loop() is not None:
-        return Pending(partial(_render, app, get, context), expression)
-    _update_context_in_place(app, context)
-    template = get()
-    _announce_in_place(app, before_render_template, template, context)
-    text = template.render(context)
-    _announce_in_place(app, template_rendered, template, context)
-    return cast("Awaitable[str]", text)
+def _run(app: Flask, steps: Steps) -> Any:
+    value = None
+    while True:
+        try:
+            value = steps.send(value)
+        except StopIteration as end:
+            return end.value
+        if inspect.isawaitable(value):
+            value = app.ensure_sync(_wait_for)(value)
 
 
-async def _render(app: Flask, get: Callable[[], Template], context: dict[str, Any]) -> str:
-    await _update_context(app, context)
-    template = get()
-    await _announce(app, before_render_template, template, context)
-    text = template.render(context)
-    await _announce(app, template_rendered, template, context)
+async def _run_async(steps: Steps) -> Any:
+    value = None
+    while True:
+        try:
+            value = steps.send(value)
+        except StopIteration as end:
+            return end.value
+        if inspect.isawaitable(value):
+            value = await value
+
+
+async def _wait_for(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def _get_template(app: Flask, name_or_list: TemplateName) -> Template:
+    return app.jinja_env.get_or_select_template(name_or_list)
+
+
+def _render(app: Flask, template: Template, values: dict[str, Any]) -> Steps:
+    context = yield from _complete(app, values)
+    yield from _announce(before_render_template, app, template, context)
+    if template.environment.is_async:
+        text = yield template.render_async(context)
+    else:
+        text = template.render(context)
+    yield from _announce(template_rendered, app, template, context)
     return text
 
 
-def _answer_stream(
-    app: Flask, get: Callable[[], Template], context: dict[str, Any], expression: str
-) -> Awaitable[AsyncIterator[str]]:
-    if running_loop() is not None:
-        return Pending(partial(_stream, app, get, context), expression)
-    _update_context_in_place(app, context)
-    template = get()
+def _stream(app: Flask, template: Template, values: dict[str, Any]) -> Steps:
+    context = yield from _complete(app, values)
+    yield from _announce(before_render_template, app, template, context)
+    pieces: Any
+    if running_loop() is None:
+        pieces = _pieces(app, template, context)
+    else:
+        pieces = _async_pieces(app, template, context)
+    return stream_with_context(pieces) if current.get().request_context else pieces
 
-    def generate() -> Iterator[str]:
-        _announce_in_place(app, before_render_template, template, context)
+
+def _pieces(app: Flask, template: Template, context: dict[str, Any]) -> Iterator[str]:
+    if template.environment.is_async:
+
+        async def generate() -> list[str]:
+            return [piece async for piece in template.generate_async(context)]
+
+        yield from app.ensure_sync(generate)()
+    else:
         yield from template.generate(context)
-        _announce_in_place(app, template_rendered, template, context)
-
-    return cast("Awaitable[AsyncIterator[str]]", _kept(generate()))
+    _run(app, _announce(template_rendered, app, template, context))
 
 
-async def _stream(
-    app: Flask, get: Callable[[], Template], context: dict[str, Any]
+async def _async_pieces(
+    app: Flask, template: Template, context: dict[str, Any]
 ) -> AsyncIterator[str]:
-    await _update_context(app, context)
-    template = get()
-
-    async def generate() -> AsyncIterator[str]:
-        await _announce(app, before_render_template, template, context)
+    if template.environment.is_async:
+        async for piece in template.generate_async(context):
+            yield piece
+    else:
         for piece in template.generate(context):
             yield piece
-        await _announce(app, template_rendered, template, context)
-
-    return cast("AsyncIterator[str]", _kept(generate()))
+    await _run_async(_announce(template_rendered, app, template, context))
 
 
-def _kept(generator: Any) -> Any:
-    """Keep the request's context for the generator where there is a request."""
-    context = current.get()
-    return generator if context.request_context is None else stream_with_context(generator)
-
-
-def _processed(app: Flask) -> Iterator[Any]:
-    """What the context adds to a template: its own objects, then each processor's result."""
-    context = current.get()
-    yield _standard_variables(context)
+def _complete(app: Flask, values: dict[str, Any]) -> Steps:
+    """Return the whole context: what is always there, from the processors, and ``values``."""
+    here = current.get()
+    context: dict[str, Any] = {"g": here.g}
     names: tuple[str | None, ...] = (None,)
-    request_context = context.request_context
-    if request_context is not None and request_context.endpoint.name:
-        parts = request_context.endpoint.name.split(".")[:-1]
-        names = (None, *(".".join(parts[: n + 1]) for n in range(len(parts))))
-    for name in names:
-        for function in app.template_context_processors.get(name, ()):
-            yield function()
+    if here.request_context is not None:
+        context["request"] = here.request_context.request
+        names = (None, *reversed(here.request_context.request.blueprints))
+    for name in names if app.template_context_processors else ():
+        for processor in app.template_context_processors.get(name, ()):
+            added = yield processor()
+            if not isinstance(added, Mapping):
+                raise TypeError(
+                    f"The context processor {getattr(processor, '__name__', processor)!r} returned "
+                    f"{type(added).__name__!r}. It has to return a dictionary of variables."
+                )
+            context.update(added)
+    context.update(values)
+    return context
 
 
-def _standard_variables(context: AppContext) -> dict[str, Any]:
-    variables: dict[str, Any] = {"g": context.g}
-    if context.request_context is not None:
-        # The proxy of the session: one that is not used is not opened.
-        variables.update(request=context.request, session=session)
-    return variables
-
-
-async def _update_context(app: Flask, variables: dict[str, Any]) -> None:
-    """Add what the context processors give; what the caller gave stays."""
-    given = dict(variables)
-    for result in _processed(app):
-        variables.update(await result if inspect.isawaitable(result) else result)
-    variables.update(given)
-
-
-def _update_context_in_place(app: Flask, variables: dict[str, Any]) -> None:
-    given = dict(variables)
-    for result in _processed(app):
-        variables.update(app.wait(result) if inspect.isawaitable(result) else result)
-    variables.update(given)
-
-
-async def _announce(app: Flask, signal: Any, template: Template, context: dict[str, Any]) -> None:
+def _announce(
+    signal: Signal, app: Flask, template: Template, context: dict[str, Any]
+) -> Generator[Any, Any, None]:
     if signal.receivers:
         for receiver in signal.receivers_for(app):
-            result = receiver(app, template=template, context=context)
-            if inspect.isawaitable(result):
-                await result
-
-
-def _announce_in_place(app: Flask, signal: Any, template: Template, context: dict[str, Any]) -> None:
-    if signal.receivers:
-        for receiver in signal.receivers_for(app):
-            result = receiver(app, template=template, context=context)
-            if inspect.isawaitable(result):
-                app.wait(result)
+            yield receiver(app, template=template, context=context)

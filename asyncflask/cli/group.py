@@ -15,8 +15,9 @@ from asyncflask.cli.locate import NoAppException, find_app
 from asyncflask.commands import AppGroup, AppLoader
 from asyncflask.ctx import has_app_context
 from asyncflask.debug import versions
-from asyncflask.devserver import debug_flag, load_dotenv
-from asyncflask.devserver.environment import flag, setting
+from asyncflask.devserver import load_dotenv
+from asyncflask.devserver.environment import setting
+from asyncflask.helpers import get_debug_flag, get_load_dotenv
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -42,7 +43,7 @@ class ScriptInfo(AppLoader):
         self.app_import_path = app_import_path
         self.create_app = create_app
         self.set_debug_flag = set_debug_flag
-        self.load_dotenv_defaults = load_dotenv_defaults and not flag("SKIP_DOTENV")
+        self.load_dotenv_defaults = get_load_dotenv(load_dotenv_defaults)
         self.env_file: str | None = None
         #: For the commands' own use.
         self.data: dict[Any, Any] = {}
@@ -65,7 +66,7 @@ class ScriptInfo(AppLoader):
             self.load_environment()
             app = find_app(self.app_import_path) if self.create_app is None else self.create_app()
             if self.set_debug_flag:
-                app.debug = debug_flag()
+                app.debug = get_debug_flag()
             self._app = app
         return self._app
 

@@ -12,6 +12,7 @@ from asyncflask import devserver
 from asyncflask.cli.group import ScriptInfo, debug_option, pass_script_info
 from asyncflask.cli.locate import search_directory
 from asyncflask.devserver.server import STARTUP_FAILURE
+from asyncflask.helpers import get_debug_flag
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -49,7 +50,13 @@ _file = click.Path(exists=True, dir_okay=False)
     type=click.Path(exists=True),
     help="Watch this file or directory too. May be given several times.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=1, help="Processes that serve.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="The number of processes that serve.",
+)
 @click.option("--cert", type=_file, help="The certificate chain, for https.")
 @click.option("--key", type=_file, help="The key of the certificate, if in a file of its own.")
 @click.option(
@@ -82,7 +89,7 @@ def run_command(
     """
     if key and not cert:
         raise click.UsageError("--key is the key of a certificate: give --cert too.")
-    debug = devserver.debug_flag()
+    debug = get_debug_flag()
     if reload is None:
         reload = debug and workers == 1
     if info.create_app is None and _is_served_elsewhere(reload, workers):

@@ -135,10 +135,7 @@ class Journey(Generic[T]):
                     except BaseException as exc:
                         error = exc
                 try:
-                    if error is None:
-                        yielded = coroutine.send(value)
-                    else:
-                        yielded = coroutine.throw(error)
+                    yielded = coroutine.send(value) if error is None else coroutine.throw(error)
                 except StopIteration as stop:
                     finished: T = stop.value
                     return finished

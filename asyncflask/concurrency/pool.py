@@ -305,11 +305,11 @@ class WorkerPool:
         return await self._wait(waiter, waiters, None if urgent else self.queue_timeout)
 
     async def _wait(
-        self, waiter: _Waiter, waiters: deque[_Waiter], timeout: float | None
+        self, waiter: _Waiter, waiters: deque[_Waiter], seconds: float | None
     ) -> Worker:
         future = waiter[1]
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 return await future
         except BaseException as exc:
             with self._lock:

@@ -11,7 +11,7 @@ from typing import Any
 _host = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+))(?::[0-9]*)?")
 
 # A proxy that speaks for others makes every client look local.
-_forwarding_headers = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+_proxy_header = re.compile(rb"x-forwarded-.*|forwarded|via|x-real-ip")
 
 
 def may_show(scope: Mapping[str, Any]) -> bool:
@@ -31,7 +31,7 @@ def may_show(scope: Mapping[str, Any]) -> bool:
         and _is_loopback_address(client[0])
         and len(hosts) == 1
         and _is_loopback_host(hosts[0].decode("latin-1"))
-        and not any(name in _forwarding_headers for name, _ in headers)
+        and not any(_proxy_header.fullmatch(name) for name, _ in headers)
     )
 
 

@@ -87,15 +87,12 @@ class Failure:
         return next(reversed(own or frames), None)
 
 
-def describe(error: BaseException, limit: int = MAX_FAILURES) -> tuple[Failure, ...]:
+def describe(error: BaseException) -> tuple[Failure, ...]:
     """Describe an exception and those that led to it; the one raised last comes first.
 
-    :param error: the exception.
-    :param limit: the number of exceptions in the chain, and of members in a group.
+    Each exception is described once, wherever it comes up first.
     """
-    return tuple(
-        _describe_one(each, relation, limit) for each, relation in islice(_chain(error), limit)
-    )
+    return _describe_chain(error, MAX_FAILURES, set())
 
 
 def safe_repr(value: object) -> str:
@@ -103,8 +100,12 @@ def safe_repr(value: object) -> str:
     return _reprs.repr(value)
 
 
-def _chain(error: BaseException) -> Iterator[tuple[BaseException, str]]:
-    seen: set[int] = set()
+def _describe_chain(error: BaseException, limit: int, seen: set[int]) -> tuple[Failure, ...]:
+    chain = list(islice(_chain(error, seen), limit))
+    return tuple(_describe_one(each, relation, limit, seen) for each, relation in chain)
+
+
+def _chain(error: BaseException, seen: set[int]) -> Iterator[tuple[BaseException, str]]:
     each: BaseException | None = error
     relation = ""
     while each is not None and id(each) not in seen:
@@ -118,16 +119,17 @@ def _chain(error: BaseException) -> Iterator[tuple[BaseException, str]]:
             each, relation = each.__context__, "Raised while handling"
 
 
-def _describe_one(error: BaseException, relation: str, limit: int) -> Failure:
+def _describe_one(error: BaseException, relation: str, limit: int, seen: set[int]) -> Failure:
     kind, message = _summary(error)
     members = error.exceptions[:limit] if isinstance(error, BaseExceptionGroup) else ()
+    # Half as many at each level keeps a tree of groups small.
+    described = [_describe_chain(member, limit // 2, seen) for member in members]
     return Failure(
         kind=kind,
         message=message,
         relation=relation,
         sections=tuple(_sections(error)),
-        # Half as many at each level keeps a tree of groups small.
-        members=tuple(describe(member, limit // 2) for member in members),
+        members=tuple(filter(None, described)),
     )
 
 
@@ -239,12 +241,14 @@ def _marked(text: str, start: int, end: int) -> tuple[str, str, str]:
 
 def _variables(frame: FrameType) -> Iterator[tuple[str, str]]:
     # A module and a template are full of functions and classes that say nothing about the error.
+    # "__name__" and ".0", an iterator without a name, say nothing either.
     values_only = frame.f_code.co_name == "<module>" or "__jinja_exception__" in frame.f_globals
     shown = (
         (name, value)
         for name, value in list(frame.f_locals.items())
-        if not name.startswith("__")
-        and not (values_only and (callable(value) or isinstance(value, ModuleType)))
+        if not name.startswith(("__", "."))
+        and not isinstance(value, ModuleType)
+        and not (values_only and callable(value))
     )
     for name, value in islice(shown, MAX_VARIABLES):
         yield name, MASK if _secret.search(name) else safe_repr(value)

@@ -124,8 +124,7 @@ def _request_line(scope: Mapping[str, Any]) -> str:
 
 def _environment() -> dict[str, str]:
     return {
-        "Task": _task_name(),
-        "Thread": threading.current_thread().name,
+        "Runs in": _place(),
         "Process": str(os.getpid()),
         "Directory": os.getcwd(),
         "Command": " ".join(sys.argv),
@@ -133,9 +132,11 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _task_name() -> str:
+def _place() -> str:
     try:
         task = asyncio.current_task()
     except RuntimeError:
         task = None
-    return "none: not on the event loop" if task is None else task.get_name()
+    if task is None:
+        return f"thread {threading.current_thread().name}"
+    return f"task {task.get_name()} on the event loop"

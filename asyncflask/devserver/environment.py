@@ -1,4 +1,4 @@
-"""What the environment says: ``.env`` files, and settings such as ``ASYNCFLASK_DEBUG``."""
+"""What the environment says: ``.env`` files, and settings such as ``ASYNCFLASK_APP``."""
 
 from __future__ import annotations
 
@@ -14,16 +14,6 @@ _loaded: dict[str, str] = {}
 def setting(name: str) -> str | None:
     """Return ``ASYNCFLASK_<name>`` from the environment, or else ``FLASK_<name>``."""
     return os.environ.get(f"ASYNCFLASK_{name}", os.environ.get(f"FLASK_{name}"))
-
-
-def flag(name: str) -> bool:
-    """Whether :func:`setting` is given and does not say no (``0``, ``false``, ``no``)."""
-    return (setting(name) or "0").lower() not in {"0", "false", "no"}
-
-
-def debug_flag() -> bool:
-    """Whether ``ASYNCFLASK_DEBUG`` or ``FLASK_DEBUG`` asks for debug mode."""
-    return flag("DEBUG")
 
 
 def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool = True) -> bool:

@@ -27,6 +27,7 @@ import click
 from asyncflask.concurrency import running_loop
 from asyncflask.debug import is_loopback
 from asyncflask.devserver import environment, reloader
+from asyncflask.helpers import get_debug_flag, get_load_dotenv
 
 if TYPE_CHECKING:
     import uvicorn
@@ -105,10 +106,10 @@ def run_app(
             err=True,
         )
         return
-    if load_dotenv and not environment.flag("SKIP_DOTENV"):
+    if get_load_dotenv(load_dotenv):
         environment.load_dotenv()
         if environment.setting("DEBUG") is not None:
-            app.debug = environment.debug_flag()
+            app.debug = get_debug_flag()
     if debug is not None:
         app.debug = bool(debug)
     name_host, _, name_port = (app.config.get("SERVER_NAME") or "").partition(":")

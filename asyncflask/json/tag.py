@@ -19,7 +19,7 @@ from werkzeug.http import http_date, parse_date
 from asyncflask.json.provider import FlaskJSONProvider
 
 #: Types that are JSON already; no tag of the standard ones asks for them.
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+_PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 
 # PERF: an encoder made once halves the cost against `json.dumps` with options (scenario: session).
 _encode = json.JSONEncoder(

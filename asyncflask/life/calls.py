@@ -7,7 +7,7 @@ While a request is on a journey its coroutine changes place; otherwise it is on 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from asyncflask.ctx import RequestContext
 
-AsyncFunction = Callable[..., Awaitable[Any]]
+AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def on_journey(function: Callable[..., Any]) -> AsyncFunction:

@@ -91,7 +91,7 @@ def _from_body(app: Flask, body: Any) -> Response:
 
 def _from_json(app: Flask, body: Any) -> Response:
     try:
-        return cast(Response, app.json.response(body))
+        return app.json.response(body)
     except TypeError as exc:
         if isinstance(body, Iterable) and not isinstance(body, Mapping | list):
             return app.response_class(cast(Any, body))
@@ -157,7 +157,9 @@ class AsgiResponse(Response):
         status = self._status_code if self._status_code != self._known_status else message["status"]
         headers = Headers(_decode(message["headers"]))
         now = list(self.headers)
-        for name in {name for name, _ in self._known if (name, self.headers.get(name)) not in self._known}:
+        for name in {
+            name for name, _ in self._known if (name, self.headers.get(name)) not in self._known
+        }:
             headers.remove(name)
         for name, value in now:
             if (name, value) not in self._known:

@@ -25,13 +25,15 @@ from asyncflask.signals import (
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
-    from werkzeug.exceptions import HTTPException
 
     from asyncflask.app import Flask
     from asyncflask.life.plan import Plan
     from asyncflask.life.routes import Router
 
 _log = logging.getLogger("asyncflask")
+
+#: Stands for the None that a view returned, while None means that no view has answered yet.
+NO_VALUE: Any = object()
 
 #: A plain value on its way out: its bytes and its headers without the length.
 Plain = tuple[bytes, RawHeaders]
@@ -50,6 +52,7 @@ class Dispatch:
         self._router = router
         self._find = router.find
         self._miss = plan.miss
+        self._foreign = plan.foreign
         self._errors = Errors(app)
         self._extra: RawHeaders = [NOSNIFF] if app.config["CONTENT_TYPE_NOSNIFF"] else []
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
@@ -61,41 +64,24 @@ class Dispatch:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
-        error: HTTPException | None = refuse(scope)
-        if error is None:
-            route, endpoint, params, error = self._find(scope)
-        else:
-            route, endpoint, params = None, None, {}
+        route, endpoint, params, error = refuse(scope) or self._find(scope)
+        if endpoint is None:
+            endpoint = self._miss if route is None else self._foreign
+        context = RequestContext(self._app, scope, receive, send, endpoint, params)
         if error is not None:
-            endpoint = self._miss
-        context = RequestContext(
-            self._app, scope, receive, send, endpoint or self._miss, params
-        )
+            context.routing_exception = error
         scope["router"] = self._router
+        scope["route"] = route
+        scope["endpoint"] = endpoint.function
+        scope["path_params"] = params
         token = current.set(context)
         try:
-            if endpoint is None:
-                assert route is not None
-                await self._foreign(context, route, params)
-                return
-            scope["route"] = route
-            scope["endpoint"] = endpoint.function
-            scope["path_params"] = params
-            if error is not None:
-                context.routing_exception = error
-            if endpoint.threaded:
-                context.journey = Journey(
-                    self._respond(context),
-                    self._app.pool,
-                    worker=scope.get("asyncflask.worker"),
-                    keep=endpoint.keep_worker,
-                )
-                answer = await context.journey
-                context.journey = None
+            if endpoint.elsewhere:
+                answer = await self._respond_elsewhere(context)
             else:
                 answer = await self._respond(context)
             if answer.__class__ is tuple:
-                body, headers = answer  # type: ignore[misc]  # a Response is no tuple
+                body, headers = answer
                 length = (b"content-length", b"%d" % len(body))
                 await send(
                     {"type": "http.response.start", "status": 200, "headers": [*headers, length]}
@@ -103,60 +89,70 @@ class Dispatch:
                 if scope["method"] == "HEAD":
                     body = b""
                 await send({"type": "http.response.body", "body": body})
-            else:
-                await self._deliver(context, answer)  # type: ignore[arg-type]
+            elif answer is not None:
+                await self._deliver(context, answer)
             if context.reraise:
-                raise context.error  # type: ignore[misc]  # set together
+                raise context.error  # type: ignore[misc]  # the two are set together
         finally:
             current.reset(token)
 
     # From the hooks to the response.
 
-    async def _respond(self, context: RequestContext) -> Response | Plain:
-        """Run everything up to the response; with its teardowns, unless it is streamed."""
+    async def _respond(self, context: RequestContext) -> Any:
+        """Run everything up to the response; with its teardowns, unless it is streamed.
+
+        PERF: one coroutine for the whole way of a request without hooks; what is not needed is
+        not called (scenario: plain text).
+
+        :returns: a ``Response``, or ``Plain`` for a value that nobody waits to see as one.
+        """
         endpoint = context.endpoint
+        value: Any = None
+        answer: Any = None
         try:
-            try:
-                try:
-                    value = None
-                    if endpoint.prelude or request_started.receivers:
-                        value = await self._run_before(context)
-                    if value is None:
-                        value = await endpoint.view(**context.params)
-                except Exception as exc:
-                    value = await self._errors.handle(context, exc)
-                answer = None
-                if (
-                    endpoint.direct
-                    and context.after_functions is None
-                    and "session" not in context.__dict__
-                    and not request_finished.receivers
-                ):
-                    answer = self._plain(value)
-                if answer is None:
-                    answer = await self._finish(context, value)
-            except Exception as exc:
-                answer = await self._recover(context, exc)
-            if answer.__class__ is not tuple and answer.is_streamed:  # type: ignore[union-attr]
-                journey = context.journey
-                if journey is None or not journey.abandoned:
-                    return answer  # teardown comes after the last byte
-                await answer.aclose()  # type: ignore[union-attr]
-        except asyncio.CancelledError as exc:
-            # The task leaves at once; what has to be done is done beside it.
-            self._tear_down_beside(context, exc)
-            raise
-        except Exception as exc:
-            await self.tear_down(context, exc)
-            raise
+            if endpoint.prelude or request_started.receivers:
+                value = await self._run_before(context)
+            if value is None:
+                value = await endpoint.view(**context.params)
+                if value is None:
+                    value = NO_VALUE
+            if endpoint.direct and not (
+                context.after_functions
+                or "session" in context.__dict__
+                or request_finished.receivers
+            ):
+                answer = self._plain(value)
+            if answer is None:
+                answer = await self._finish(context, value)
+        except BaseException as exc:
+            answer = await self._recover(context, exc, seen=value is not None)
         if (
-            endpoint.teardown
-            or "request" in context.__dict__
+            answer.__class__ is not tuple
+            or endpoint.teardown
+            or context.has_form
             or request_tearing_down.receivers
             or appcontext_tearing_down.receivers
         ):
-            await self.tear_down(context, context.error)
+            return await self._end(context, answer)
         return answer
+
+    async def _respond_elsewhere(self, context: RequestContext) -> Any:
+        """Respond in a worker, as far as functions are ``def``; or let a mounted app do it."""
+        if context.endpoint is self._foreign:
+            await self._hand_over(context)
+            return None
+        answer = await self._travel(context, self._respond(context))
+        context.journey = None
+        return answer
+
+    def _travel(self, context: RequestContext, coroutine: Any) -> Journey[Any]:
+        context.journey = Journey(
+            coroutine,
+            self._app.pool,
+            worker=context.scope.get("asyncflask.worker"),
+            keep=context.endpoint.keep_worker,
+        )
+        return context.journey
 
     async def _run_before(self, context: RequestContext) -> Any:
         """Run what comes before the view; what it returns, unless None, answers the request."""
@@ -173,10 +169,33 @@ class Dispatch:
                 return value
         return None
 
-    async def _recover(self, context: RequestContext, exc: Exception) -> Response:
-        """Answer an error that no handler took, or that was raised after the view."""
-        if isinstance(exc, WorkerPoolFullError):
-            return self._errors.default_response(context, exc)
+    async def _recover(self, context: RequestContext, exc: BaseException, seen: bool) -> Response:
+        """Answer an error.
+
+        :param seen: the view had answered already; no handler is asked, as in Flask.
+        :raises BaseException: a cancellation, or an error that is to reach the server or the test;
+            the teardown functions have run then, or will.
+        """
+        try:
+            if isinstance(exc, Exception) and not seen:
+                try:
+                    return await self._finish(context, await self._errors.handle(context, exc))
+                except Exception as unhandled:
+                    exc = unhandled
+            if isinstance(exc, WorkerPoolFullError):
+                return self._errors.default_response(context, exc)
+            if isinstance(exc, Exception):
+                return await self._answer_unexpected(context, exc)
+            raise exc
+        except Exception as unanswered:
+            await self.tear_down(context, unanswered)
+            raise
+        except BaseException as left:
+            # The task leaves at once; what has to be done is done beside it.
+            self._tear_down_beside(context, left)
+            raise
+
+    async def _answer_unexpected(self, context: RequestContext, exc: Exception) -> Response:
         value = await self._errors.handle_unexpected(context, exc)
         try:
             return await self._finish(context, value)
@@ -184,9 +203,20 @@ class Dispatch:
             _log.exception("The response to an error could not be finished")
             return self._app.make_response(value)
 
+    async def _end(self, context: RequestContext, answer: Any) -> Any:
+        """Run the teardowns, unless they have to wait for the last byte of a stream."""
+        if answer.__class__ is not tuple and answer.is_streamed:
+            journey = context.journey
+            if journey is None or not journey.abandoned:
+                return answer
+            await answer.aclose()  # nobody is there to get it
+        await self.tear_down(context, context.error)
+        return answer
+
     async def _finish(self, context: RequestContext, value: Any) -> Response:
+        """Make the response, let the hooks see it, save the session."""
         app = self._app
-        response = app.make_response(value)
+        response = app.make_response(None if value is NO_VALUE else value)
         for function in context.after_functions or ():
             response = await call_function(context, function, response)
             if response is None:
@@ -284,32 +314,24 @@ class Dispatch:
         for signal in (request_tearing_down, appcontext_tearing_down):
             if signal.receivers:
                 await announce(context, signal, exc=exc)
-        if "request" in context.__dict__:
+        if context.has_form:
             context.request.close()
 
     async def _tear_down_after_stream(
         self, context: RequestContext, exc: BaseException | None
     ) -> None:
-        if not context.endpoint.threaded:
+        if context.endpoint.elsewhere:
+            await self._travel(context, self.tear_down(context, exc))
+            context.journey = None
+        else:
             await self.tear_down(context, exc)
-            return
-        context.journey = Journey(
-            self.tear_down(context, exc),
-            self._app.pool,
-            worker=context.scope.get("asyncflask.worker"),
-            keep=True,
-        )
-        await context.journey
-        context.journey = None
 
-    def _tear_down_beside(self, context: RequestContext, exc: BaseException | None) -> None:
+    def _tear_down_beside(self, context: RequestContext, exc: BaseException) -> None:
         keep_going(self._tear_down_after_stream(context, exc))
 
     # What is not ours.
 
-    async def _foreign(
-        self, context: RequestContext, route: BaseRoute, params: dict[str, Any]
-    ) -> None:
+    async def _hand_over(self, context: RequestContext) -> None:
         """Hand a request to a Starlette route; its HTTP errors are answered as ours are."""
         started = False
 
@@ -319,17 +341,15 @@ class Dispatch:
             await context.send(message)
 
         scope = context.scope
+        route: BaseRoute = scope["route"]
         _, child_scope = route.matches(scope)
         scope.update(child_scope)
-        scope["route"] = route
         try:
             await route.handle(scope, context.receive, send)
         except Exception as exc:
             if started:
                 raise
             await self._deliver(context, await self._answer_error(context, exc))
-            if context.reraise:
-                raise
 
     async def _answer_error(self, context: RequestContext, exc: Exception) -> Response:
         try:

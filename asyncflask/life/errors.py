@@ -169,11 +169,11 @@ class Errors:
         app.log_exception((type(exc), exc, exc.__traceback__))
 
     def default_response(self, context: RequestContext, exc: HTTPException) -> Response:
-        """Answer an HTTP exception: as a page, or as RFC 9457 JSON where the client prefers that."""
+        """Answer an HTTP exception: a page, or RFC 9457 JSON where the client prefers it."""
         app = self._app
         if exc.response is not None:
             return app.make_response(exc.response)
-        scope = context.scope
+        scope: Any = context.scope
         headers = Headers(exc.get_headers(None, scope))
         if isinstance(exc, RoutingException) or not _prefers_json(context):
             response = app.response_class(exc.get_body(None, scope), headers=headers)

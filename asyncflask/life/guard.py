@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException
 
 if TYPE_CHECKING:
     from starlette.types import Scope
+
+#: As the router says that it has no route: an error in the place of one.
+Refusal = tuple[None, None, dict[str, Any], HTTPException]
 
 _HOST = re.compile(rb"(?:[a-z0-9._~%!$&'()*+,;=-]*|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.I)
 
@@ -19,8 +22,8 @@ def _is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def refuse(scope: Scope) -> BadRequest | None:
-    """Return the error for a request that is refused, None for one that is fine.
+def refuse(scope: Scope) -> Refusal | None:
+    """Return the answer of no route for a request that is refused, None for one that is fine.
 
     Refused are a duplicate or malformed ``Host`` (RFC 9112, section 3.2) and a path that cannot be
     decoded or has NUL or line breaks.
@@ -29,10 +32,10 @@ def refuse(scope: Scope) -> BadRequest | None:
     for name, value in scope["headers"]:
         if name == b"host":
             if host is not None:
-                return BadRequest("The request has more than one Host header.")
+                return _refusal("The request has more than one Host header.")
             host = value
     if host is not None and not _is_host(host):
-        return BadRequest("The Host header is malformed.")
+        return _refusal("The Host header is malformed.")
     path: str = scope["path"]
     # PERF: one call says that there is nothing to look at (scenario: plain text).
     if path.isascii() and path.isprintable():
@@ -40,12 +43,16 @@ def refuse(scope: Scope) -> BadRequest | None:
     return _refuse_path(path, scope.get("raw_path"))
 
 
-def _refuse_path(path: str, raw_path: bytes | None) -> BadRequest | None:
+def _refuse_path(path: str, raw_path: bytes | None) -> Refusal | None:
     if "\0" in path or "\r" in path or "\n" in path:
-        return BadRequest("The path has a control character that no address has.")
+        return _refusal("The path has a control character that no address has.")
     # Servers decode with replacement; U+FFFD may also have been sent as such.
     if "\ufffd" in path and (raw_path is None or b"%EF%BF%BD" not in raw_path.upper()):
-        return BadRequest("The path is not UTF-8.")
+        return _refusal("The path is not UTF-8.")
     if any("\ud800" <= char <= "\udfff" for char in path):
-        return BadRequest("The path is not UTF-8.")
+        return _refusal("The path is not UTF-8.")
     return None
+
+
+def _refusal(reason: str) -> Refusal:
+    return None, None, {}, BadRequest(reason)

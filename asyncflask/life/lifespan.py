@@ -42,13 +42,13 @@ class BackgroundTasks:
         except Exception:
             _log.exception("The background task %r failed", name)
 
-    async def drain(self, timeout: float | None) -> None:
-        """Wait for the tasks, at most ``timeout`` seconds; what is left is cancelled."""
+    async def drain(self, seconds: float | None) -> None:
+        """Wait for the tasks, at most so many seconds; what is left is cancelled."""
         here = asyncio.get_running_loop()
         tasks = [task for task in self._tasks if task.get_loop() is here]
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=timeout)
+        _, late = await asyncio.wait(tasks, timeout=seconds)
         for task in late:
             _log.warning("The background task %r was cancelled at shutdown", task.get_name())
             task.cancel()

@@ -7,7 +7,7 @@ up: no blueprint names, no dictionaries, no signatures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from asyncflask.concurrency import is_async_callable
 from asyncflask.ctx import current
 from asyncflask.exceptions import SetupError
+from asyncflask.helpers import blueprint_names
 from asyncflask.life.calls import AsyncFunction, on_journey
 from asyncflask.registrar import ReadOnlyDict
 
@@ -29,8 +30,8 @@ class Endpoint:
 
     #: The endpoint's name, None for requests without a match.
     name: str | None
-    #: The view as it was registered.
-    function: ViewFunction
+    #: The view as it was registered, None where it is not ours.
+    function: ViewFunction | None
     preprocessors: tuple[URLValuePreprocessor, ...]
     before: tuple[AsyncFunction, ...]
     view: AsyncFunction
@@ -39,8 +40,8 @@ class Endpoint:
     handlers: ErrorHandlers
     #: Something runs before the view.
     prelude: bool
-    #: Some of the functions are ``def``: the request is a journey.
-    threaded: bool
+    #: Not all of it is ``async def`` code: the request is a journey, or it is handed over.
+    elsewhere: bool
     #: The view is ``def``: one worker is kept from the first ``def`` function to the last.
     keep_worker: bool
     #: A plain return value can be sent as it is: nobody waits to see a response.
@@ -79,7 +80,7 @@ class ErrorHandlers:
                 by_class = handlers.get(wanted) or {}
                 for cls in exc_class.__mro__:
                     if cls in by_class:
-                        yield by_class[cls]  # type: ignore[index]  # a class among exceptions
+                        yield by_class[cls]
 
 
 class Plan:
@@ -95,6 +96,8 @@ class Plan:
         }
         #: For requests that match no rule: the application's hooks run, then the error is raised.
         self.miss = build_endpoint(app, None, raise_routing_exception)
+        #: For requests that Starlette's routes and mounted applications handle.
+        self.foreign = replace(self.miss, function=None, elsewhere=True, teardown=())
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint of a rule; a rule without a view fails when it is asked for."""
@@ -131,7 +134,7 @@ def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint
         after=tuple(map(prepare, after)),
         teardown=tuple(map(prepare, teardown)),
         handlers=ErrorHandlers(app.error_handler_spec, names),
-        threaded=threaded,
+        elsewhere=threaded,
         keep_worker=not is_async_callable(view),
         direct=not after and app._sends_plain_values(),
     )
@@ -155,15 +158,6 @@ def make_read_only(app: Flask) -> None:
     """End the registrations of an application that starts."""
     for attribute in app._declarations:
         setattr(app, attribute, _read_only(getattr(app, attribute)))
-
-
-def blueprint_names(endpoint: str | None) -> tuple[str, ...]:
-    """Return the blueprints of an endpoint, innermost first: ``"a.b.c" -> ("a.b", "a")``."""
-    names = []
-    while endpoint and "." in endpoint:
-        endpoint = endpoint.rpartition(".")[0]
-        names.append(endpoint)
-    return tuple(names)
 
 
 def _gather(

@@ -6,7 +6,7 @@ part in the table as a literal prefix, any other is tried after the rules, in or
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Match, Mount, NoMatchFound
@@ -100,11 +100,11 @@ class Router(StarletteRouter):
     def __init__(self, flask: Flask, lifespan: Any) -> None:
         super().__init__(lifespan=lifespan)
         self.flask = flask
-        self.app = self._handle
         self._matcher: Matcher | None = None
         self._foreign: tuple[BaseRoute, ...] = ()
 
-    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request that was given to the router itself."""
         await self.flask.dispatch(scope, receive, send)
 
     def add_rule(self, rule: Rule) -> None:
@@ -153,9 +153,9 @@ class Router(StarletteRouter):
         method = scope.get("method", "GET")
         domain = self._domain(scope) if matcher.uses_hosts else ""
         found = matcher.match(path, method, domain, scope["type"] == "websocket")
-        if found.__class__ is not tuple:
-            return self._find_foreign(scope, cast(Miss, found))
-        rule, params = cast("tuple[Rule, dict[str, Any]]", found)
+        if isinstance(found, Miss):
+            return self._find_foreign(scope, found)
+        rule, params = found
         route = rule.target
         if route.__class__ is not RuleRoute:
             return route, None, params, None
@@ -167,7 +167,7 @@ class Router(StarletteRouter):
         for route in self._foreign:
             match, child_scope = route.matches(scope)
             if match is not Match.NONE:
-                return route, None, child_scope, None
+                return route, None, dict(child_scope), None
         return None, None, {}, _routing_error(scope, miss)
 
     def allowed_methods(self, scope: Scope) -> list[str]:
@@ -189,18 +189,26 @@ class Router(StarletteRouter):
 
 def _routing_error(scope: Scope, miss: Miss) -> HTTPException:
     if miss.redirect is not None:
-        location = miss.redirect
-        if "://" not in location and not location.startswith("//"):
-            location = scope.get("root_path", "").rstrip("/") + location
-        query = scope.get("query_string", b"").decode("latin-1")
-        redirect = RequestRedirect(f"{location}?{query}" if query else location)
-        redirect.code = miss.redirect_code
-        return redirect
+        return _redirect(scope, miss.redirect, miss)
     if miss.allowed:
         return MethodNotAllowed(valid_methods=sorted(miss.allowed))
     if miss.websocket_mismatch:
         return BadRequest("This address speaks another protocol (WebSocket or HTTP).")
     return NotFound()
+
+
+def _redirect(scope: Scope, location: str, miss: Miss) -> RequestRedirect:
+    """The redirect to another address: a path, so that it holds behind any proxy."""
+    if "://" not in location and not location.startswith("//"):
+        location = scope.get("root_path", "").rstrip("/") + location
+        if miss.domain is not None:
+            location = f"{scope.get('scheme', 'http')}://{miss.domain}{location}"
+    query = scope.get("query_string", b"").decode("latin-1")
+    if query:
+        location = f"{location}{'&' if '?' in location else '?'}{query}"
+    redirect = RequestRedirect(location)
+    redirect.code = miss.redirect_code
+    return redirect
 
 
 def _has_params(mount: Mount) -> bool:

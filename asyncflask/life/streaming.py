@@ -108,9 +108,7 @@ async def send_stream(
     try:
         await send(start)
         async for chunk in chunks:
-            await send(
-                {"type": "http.response.body", "body": _encode(chunk), "more_body": True}
-            )
+            await send({"type": "http.response.body", "body": _encode(chunk), "more_body": True})
         watch.stop()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     except asyncio.CancelledError:

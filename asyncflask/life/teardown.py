@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.ctx import RequestContext
-from asyncflask.life.plan import blueprint_names
+from asyncflask.helpers import blueprint_names
 from asyncflask.signals import appcontext_tearing_down, request_tearing_down
 
 if TYPE_CHECKING:

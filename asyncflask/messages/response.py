@@ -92,7 +92,7 @@ class Response(SansIOResponse):
         if status is None:
             self._status_code = self.default_status
         else:
-            self.status = status  # type: ignore[assignment]  # the setter takes more
+            self.status = status
         if response is None:
             self.response: bytes | Chunks = b""
         elif isinstance(response, str | bytes | bytearray):
@@ -103,7 +103,7 @@ class Response(SansIOResponse):
     # Werkzeug's attributes, made when asked for.
 
     @property
-    def headers(self) -> Headers:  # type: ignore[override]  # made at the first access
+    def headers(self) -> Headers:
         """The headers, Werkzeug's ``Headers``."""
         headers = self._headers
         if headers is None:
@@ -128,7 +128,7 @@ class Response(SansIOResponse):
     @status.setter
     def status(self, value: str | int | HTTPStatus) -> None:
         if value.__class__ is int:
-            self._status_code = cast(int, value)
+            self._status_code = value
             self.__dict__.pop("_status", None)
         else:
             self._status, self._status_code = self._clean_status(value)
@@ -157,9 +157,7 @@ class Response(SansIOResponse):
         if not isinstance(self.response, AsyncIterable) and running_loop() is None:
             self.response = b"".join(self.iter_encoded())
             return self.get_data(as_text)
-        return resolve(
-            lambda: self._read_all(as_text), loop=None, expression="response.get_data()"
-        )
+        return resolve(lambda: self._read_all(as_text), loop=None, expression="response.get_data()")
 
     def set_data(self, value: str | bytes | bytearray) -> None:
         """Replace the body, and the ``Content-Length`` if there is one."""
@@ -182,10 +180,7 @@ class Response(SansIOResponse):
         return self.response
 
     async def _read_all(self, as_text: bool) -> str | bytes:
-        chunks = self.response
-        if not isinstance(chunks, AsyncIterable):
-            chunks = iterate_in_threadpool(cast("Iterable[str] | Iterable[bytes]", chunks))
-        self.response = b"".join([_encode(chunk) async for chunk in chunks])
+        self.response = b"".join([chunk async for chunk in self._iterate()])
         return self.response.decode() if as_text else self.response
 
     def iter_encoded(self) -> Iterator[bytes]:
@@ -340,9 +335,7 @@ class Response(SansIOResponse):
             raw = [(b"content-type", self._content_type.encode("latin-1")), *extra]
         return {"type": "http.response.start", "status": self._status_code, "headers": raw}
 
-    def messages(
-        self, method: str, extra: RawHeaders | tuple[()] = ()
-    ) -> tuple[Message, Message]:
+    def messages(self, method: str, extra: RawHeaders | tuple[()] = ()) -> tuple[Message, Message]:
         """Return the two messages of a response whose body is here.
 
         :param method: of the request; HEAD gets the headers of GET without the body.
@@ -357,7 +350,7 @@ class Response(SansIOResponse):
         elif self.automatically_set_content_length and (
             self._headers is None or "content-length" not in self._headers
         ):
-            start["headers"].append((b"content-length", b"%d" % len(cast(bytes, body))))
+            start["headers"].append((b"content-length", b"%d" % len(body)))
         if method == "HEAD":
             body = b""
         return start, {"type": "http.response.body", "body": body}
@@ -394,9 +387,9 @@ class Response(SansIOResponse):
             await self.aclose()
 
     async def _iterate(self) -> AsyncIterator[bytes]:
-        chunks = self.response
+        chunks: Any = self.response
         if not isinstance(chunks, AsyncIterable):
-            chunks = iterate_in_threadpool(cast("Iterable[str] | Iterable[bytes]", chunks))
+            chunks = iterate_in_threadpool(chunks)
         async for chunk in chunks:
             yield _encode(chunk)
 

@@ -38,7 +38,11 @@ async def add() -> tuple[Note, int, dict[str, str]]:
     if not isinstance(data, dict) or "text" not in data:
         abort(422, "Send an object with a 'text'.")
     try:
-        note = Note(**{key: _text(data, key) for key in ("text", "author", "color") if key in data})
+        note = Note(
+            text=_text(data, "text"),
+            author=_text(data, "author", "Someone"),
+            color=_text(data, "color", "sun"),
+        )
     except InvalidNote as error:
         abort(422, str(error))
     note = await current_app.run_sync(store().add, note)
@@ -96,8 +100,8 @@ def live() -> Live:
     return shared
 
 
-def _text(data: dict[str, Any], key: str) -> str:
-    text = data[key]
+def _text(data: dict[str, Any], key: str, default: str = "") -> str:
+    text = data.get(key, default)
     if not isinstance(text, str):
         raise InvalidNote(f"{key!r} has to be text.")
     return text.strip()

@@ -61,11 +61,9 @@ async def protect(response: Response) -> Response:
 
 def _secret_key(path: Path) -> str:
     """Return the key that signs sessions; the first start makes it."""
-    try:
-        with path.open("x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(secrets.token_hex())
-    except FileExistsError:
-        pass
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex())
     return path.read_text()
 
 

@@ -65,7 +65,9 @@ def test_not_shown_over_a_unix_socket() -> None:
     assert not may_show({"type": "http"})
 
 
-@pytest.mark.parametrize("header", [b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip"])
+@pytest.mark.parametrize(
+    "header", [b"x-forwarded-for", b"x-forwarded-host", b"forwarded", b"via", b"x-real-ip"]
+)
 def test_not_shown_through_a_proxy(header: bytes) -> None:
     """A proxy on this machine speaks for clients elsewhere."""
     headers = [(b"host", b"localhost"), (header, b"anything")]

@@ -204,6 +204,18 @@ def test_variables_at_module_level(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert culprit.variables == (("limit", "3"),)
 
 
+def test_variables_without_meaning() -> None:
+    """Modules, and what Python itself names, are left out."""
+
+    def fail() -> float:
+        import math
+
+        return sum(math.pi / n for n in [0])
+
+    described = [dict(frame.variables) for frame in frames(describe(caught(fail))[0])[-2:]]
+    assert described == [{}, {"n": "0"}]
+
+
 def test_secret_variables_are_hidden() -> None:
     """Values whose name sounds like a secret are masked."""
 
@@ -274,6 +286,16 @@ def test_members_of_groups() -> None:
     (first,), (second,) = described.members
     assert first.kind == "ValueError"
     assert second.members[0][0].kind == "KeyError"
+
+
+def test_each_exception_is_described_once() -> None:
+    """A member that was taken out of its group is not repeated below the group."""
+    member = ValueError("member")
+    group = ExceptionGroup("group", [member, KeyError("other")])
+    member.__context__ = group
+    first, second = describe(member)
+    assert (first.message, second.message) == ("member", "group (2 sub-exceptions)")
+    assert [chain[0].kind for chain in second.members] == ["KeyError"]
 
 
 def test_deep_recursion_leaves_out_the_middle() -> None:

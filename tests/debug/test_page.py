@@ -107,7 +107,7 @@ def test_page_shows_what_is_needed() -> None:
         "https, HTTP/1.1",
         "/shop",
         sys.version.partition(" ")[0],
-        "MainThread",
+        "thread MainThread",
     ):
         assert part in text, part
 
@@ -200,7 +200,7 @@ async def test_task_name() -> None:
     current = asyncio.current_task()
     assert current is not None
     current.set_name("the-request")
-    assert "the-request" in render_error_page(ValueError())
+    assert "task the-request on the event loop" in render_error_page(ValueError())
 
 
 def test_websocket_scope() -> None:

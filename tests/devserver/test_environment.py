@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncflask.devserver import debug_flag, environment, load_dotenv
+from asyncflask.devserver import environment, load_dotenv
 
 
 @pytest.fixture(autouse=True)
@@ -76,19 +76,10 @@ def test_environment_without_what_files_added() -> None:
     assert environment.without_dotenv()["B"] == "set since"
 
 
-@pytest.mark.parametrize(
-    ("value", "on"),
-    [("1", True), ("true", True), ("yes", True), ("0", False), ("False", False), ("no", False)],
-)
-def test_debug_flag(value: str, on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flag takes the words that Flask takes."""
-    assert not debug_flag()
-    monkeypatch.setenv("FLASK_DEBUG", value)
-    assert debug_flag() is on
-
-
 def test_own_names_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ASYNCFLASK_DEBUG beats FLASK_DEBUG."""
-    monkeypatch.setenv("FLASK_DEBUG", "1")
-    monkeypatch.setenv("ASYNCFLASK_DEBUG", "0")
-    assert not debug_flag()
+    """A setting may have Flask's name; the own one beats it."""
+    assert environment.setting("APP") is None
+    monkeypatch.setenv("FLASK_APP", "flasks")
+    assert environment.setting("APP") == "flasks"
+    monkeypatch.setenv("ASYNCFLASK_APP", "own")
+    assert environment.setting("APP") == "own"

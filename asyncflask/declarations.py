@@ -1,0 +1,206 @@
+"""What only an application registers: rules, blueprints, serving hooks, additions to templates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from asyncflask.exceptions import SetupError
+from asyncflask.registrar import Registrar, endpoint_of, setupmethod
+from asyncflask.routing import Map, Rule
+from asyncflask.typing import TeardownFunction, ViewFunction
+
+if TYPE_CHECKING:
+    from asyncflask.app import Flask
+    from asyncflask.blueprints import Blueprint
+    from asyncflask.config import Config
+    from asyncflask.templating import Environment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Declarations(Registrar):
+    """The registrations of an application, until it starts. The folders are ``Registrar``'s."""
+
+    url_rule_class = Rule
+    url_map_class = Map
+
+    url_map: Map
+    config: Config
+    jinja_env: Environment
+
+    def __init__(
+        self,
+        import_name: str,
+        static_folder: str | os.PathLike[str] | None = None,
+        static_url_path: str | None = None,
+        template_folder: str | os.PathLike[str] | None = None,
+        root_path: str | None = None,
+    ) -> None:
+        super().__init__(import_name, static_folder, static_url_path, template_folder, root_path)
+        self.blueprints: dict[str, Blueprint] = {}
+        self.teardown_appcontext_funcs: Sequence[TeardownFunction] = []
+        self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
+        self.url_build_error_handlers: list[Callable[[Exception, str, dict[str, Any]], str]] = []
+        self.before_serving_funcs: list[Callable[[], Any]] = []
+        self.after_serving_funcs: list[Callable[[], Any]] = []
+        self.while_serving_gens: list[Callable[[], AsyncIterator[None]]] = []
+
+    @property
+    def _has_started(self) -> bool:
+        raise NotImplementedError
+
+    def _add_route(self, rule: Rule) -> None:
+        """Let the router know of a rule that was added to the map."""
+        raise NotImplementedError
+
+    def _check_setup_finished(self, method: str) -> None:
+        if self._has_started:
+            raise SetupError(
+                f"'{method}' was called on the application {self.name!r} after it has started, so "
+                "it would have no effect. Register views, hooks and blueprints before the "
+                "application serves its first request."
+            )
+
+    @setupmethod
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: ViewFunction | None = None,
+        provide_automatic_options: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Add a rule and register its view.
+
+        :param rule: such as ``/post/<int:post_id>``; it starts with a slash.
+        :param endpoint: the name for ``url_for``; the view's name by default.
+        :param view_func: ``def`` or ``async def``; its arguments are the rule's variables.
+        :param provide_automatic_options: answer OPTIONS with the allowed methods.
+        :param options: of the rule: ``methods``, ``defaults``, ``strict_slashes``,
+            ``merge_slashes``, ``redirect_to``, ``alias``, ``build_only``, ``host``, ``subdomain``.
+        :raises SetupError: the endpoint has another view already.
+        """
+        if endpoint is None:
+            if view_func is None:
+                raise SetupError(f"The rule {rule!r} needs a view or an endpoint.")
+            endpoint = endpoint_of(view_func)
+        methods = _methods_of(rule, options.pop("methods", None), view_func)
+        if provide_automatic_options is None:
+            provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
+        if provide_automatic_options is None:
+            provide_automatic_options = (
+                "OPTIONS" not in methods and self.config["PROVIDE_AUTOMATIC_OPTIONS"]
+            )
+        methods |= set(getattr(view_func, "required_methods", ()))
+        if provide_automatic_options:
+            methods.add("OPTIONS")
+        made = self.url_rule_class(rule, endpoint=endpoint, methods=methods, **options)
+        made.provide_automatic_options = bool(provide_automatic_options)
+        if view_func is not None:
+            self._set_view(endpoint, view_func)
+        self.url_map.add(made)
+        self._add_route(made)
+
+    def _set_view(self, endpoint: str, view: ViewFunction) -> None:
+        before = self.view_functions.get(endpoint)
+        if before is not None and before is not view:
+            raise SetupError(
+                f"The endpoint {endpoint!r} has a view already: {_where(before)}. "
+                f"{_where(view)} would replace it. Give one of the rules another 'endpoint'."
+            )
+        self.view_functions[endpoint] = view
+
+    @setupmethod
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Register a blueprint.
+
+        :param options: ``url_prefix``, ``subdomain``, ``url_defaults``, ``name`` (to register it
+            more than once) and ``cli_group``, in place of the blueprint's own.
+        """
+        blueprint.register(cast("Flask", self), options)
+
+    def iter_blueprints(self) -> Iterable[Blueprint]:
+        """The registered blueprints, in order."""
+        return self.blueprints.values()
+
+    @setupmethod
+    def teardown_appcontext(self, f: F) -> F:
+        """Run ``f(exception_or_None)`` at the end of each context, after ``teardown_request``."""
+        cast("list[Any]", self.teardown_appcontext_funcs).append(f)
+        return f
+
+    @setupmethod
+    def shell_context_processor(self, f: F) -> F:
+        """Add what ``f()`` returns to the names in the shell."""
+        self.shell_context_processors.append(f)
+        return f
+
+    @setupmethod
+    def before_serving(self, f: F) -> F:
+        """Run ``f()`` at start, before the first request."""
+        self.before_serving_funcs.append(f)
+        return f
+
+    @setupmethod
+    def after_serving(self, f: F) -> F:
+        """Run ``f()`` at shutdown, after the last request."""
+        self.after_serving_funcs.append(f)
+        return f
+
+    @setupmethod
+    def while_serving(self, f: F) -> F:
+        """Run the async generator function ``f``: up to its ``yield`` at start, on at shutdown."""
+        self.while_serving_gens.append(f)
+        return f
+
+    @setupmethod
+    def template_filter(self, name: str | None = None) -> Callable[[F], F]:
+        """Register a template filter under ``name``, or the function's own."""
+        return self._on_jinja("filters", name)
+
+    @setupmethod
+    def template_test(self, name: str | None = None) -> Callable[[F], F]:
+        """Register a template test under ``name``, or the function's own."""
+        return self._on_jinja("tests", name)
+
+    @setupmethod
+    def template_global(self, name: str | None = None) -> Callable[[F], F]:
+        """Register a global of templates under ``name``, or the function's own."""
+        return self._on_jinja("globals", name)
+
+    def _on_jinja(self, kind: str, name: str | None) -> Callable[[F], F]:
+        def decorator(f: F) -> F:
+            getattr(self.jinja_env, kind)[name or f.__name__] = f
+            return f
+
+        return decorator
+
+    def add_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None:
+        """:meth:`template_filter` as a call."""
+        self.template_filter(name)(f)
+
+    def add_template_test(self, f: Callable[..., Any], name: str | None = None) -> None:
+        """:meth:`template_test` as a call."""
+        self.template_test(name)(f)
+
+    def add_template_global(self, f: Callable[..., Any], name: str | None = None) -> None:
+        """:meth:`template_global` as a call."""
+        self.template_global(name)(f)
+
+
+def _methods_of(rule: str, methods: Any, view: ViewFunction | None) -> set[str]:
+    if methods is None:
+        methods = getattr(view, "methods", None) or ("GET",)
+    if isinstance(methods, str):
+        raise TypeError(
+            f"The rule {rule!r} has methods={methods!r}. Write a list: methods=[{methods!r}]."
+        )
+    return {method.upper() for method in cast("Collection[str]", methods)}
+
+
+def _where(view: ViewFunction) -> str:
+    code = getattr(view, "__code__", None)
+    name = getattr(view, "__qualname__", repr(view))
+    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"

@@ -1,0 +1,118 @@
+"""An application's worker threads, and the ways between ``def`` and ``async def`` code."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from asyncflask.concurrency import WorkerPool, is_async_callable, running_loop, wait_for
+from asyncflask.ctx import current
+from asyncflask.lazy import lazy
+
+if TYPE_CHECKING:
+    from asyncflask.config import Config
+    from asyncflask.life.lifespan import BackgroundTasks
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers:
+    """Runs functions where they belong. A base of the application."""
+
+    name: str
+    config: Config
+    background_tasks: BackgroundTasks
+
+    @lazy
+    def pool(self) -> WorkerPool:
+        """The threads for ``def`` functions, ``WORKER_THREADS`` at most."""
+        return self._make_pool("WORKER_THREADS", "worker")
+
+    @lazy
+    def stream_pool(self) -> WorkerPool:
+        """The threads that pull sync generators, ``STREAM_THREADS`` at most."""
+        return self._make_pool("STREAM_THREADS", "stream")
+
+    def _make_pool(self, size: str, kind: str) -> WorkerPool:
+        config = self.config
+        return WorkerPool(
+            config[size],
+            queue_size=config["WORKER_QUEUE_SIZE"],
+            queue_timeout=config["WORKER_QUEUE_TIMEOUT"],
+            name=f"{self.name}-{kind}",
+        )
+
+    def close_pools(self) -> None:
+        """End the worker threads; new ones are started when they are needed again."""
+        for name in ("pool", "stream_pool"):
+            pool = self.__dict__.pop(name, None)
+            if pool is not None:
+                pool.close()
+
+    async def run_sync(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking function in a worker thread, within the current context.
+
+        In a request that holds a worker already, that one is used.
+
+        :returns: what the function returns.
+        :raises WorkerPoolFullError: no thread came free in time.
+        """
+        context = current.get(None)
+        journey = None if context is None else context.journey
+        if journey is not None and journey.worker is not None:
+            return await journey.run(functools.partial(function, *args, **kwargs))
+        return await self.pool.run(function, *args, **kwargs)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a function that ``def`` code can call of one that may be ``async def``.
+
+        Where a loop runs in the calling thread, its result is the coroutine, to be awaited or
+        returned; elsewhere the coroutine is run on the request's loop while the thread waits.
+        """
+        if not is_async_callable(func):
+            return func
+
+        @functools.wraps(func)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if running_loop() is not None:
+                return func(*args, **kwargs)
+            return self._run_coroutine(lambda: func(*args, **kwargs))
+
+        return call
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Wait in ``def`` code for what can only be awaited, on the request's loop."""
+
+        async def run() -> T:
+            return await awaitable
+
+        result: T = self._run_coroutine(run)
+        return result
+
+    def _run_coroutine(self, make: Callable[[], Any]) -> Any:
+        context = current.get(None)
+        loop = None if context is None else context.loop
+        if loop is not None:
+            return wait_for(make, loop)
+        return asyncio.run(make())
+
+    def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Run a function beside the requests; it outlives this one and is awaited at shutdown.
+
+        It runs in a copy of the current context: ``g`` and ``request`` are still there.
+
+        :param func: ``async def`` runs on the loop, ``def`` in a worker thread.
+        """
+        name = getattr(func, "__name__", repr(func))
+        if is_async_callable(func):
+            run: Callable[[], Awaitable[Any]] = functools.partial(func, *args, **kwargs)
+        else:
+            run = functools.partial(self.pool.run, func, *args, **kwargs)
+        context = current.get(None)
+        if running_loop() is None and context is not None and context.loop is not None:
+            context.loop.call_soon_threadsafe(self.background_tasks.add, name, run)
+        else:
+            self.background_tasks.add(name, run)
