@@ -88,7 +88,12 @@ class AppContext:
     ``with app.app_context():`` or ``async with app.app_context():``.
     """
 
+    # PERF: what a context may have is None in the class and an attribute of the instance once it is
+    # there. Asking an instance for its `__dict__` would make one (scenario: plain text).
     _outer: RequestContext | None = None
+    _g: _AppCtxGlobals | None = None
+    _request: Request | None = None
+    _session: SessionMixin | None = None
     #: The loop the work is done on, where it is known.
     loop: asyncio.AbstractEventLoop | None = None
     #: Drives the request between the loop and its worker, where it has ``def`` functions.
@@ -107,10 +112,12 @@ class AppContext:
         """The request context this one stands in, or is."""
         return self._outer
 
-    @lazy
+    @property
     def g(self) -> _AppCtxGlobals:
         """The namespace of this context."""
-        return self.app.app_ctx_globals_class()
+        if self._g is None:
+            self._g = self.app.app_ctx_globals_class()
+        return self._g
 
     @property
     def request(self) -> Request:
@@ -245,17 +252,25 @@ class RequestContext(AppContext):
     def request_context(self) -> RequestContext | None:
         return self
 
-    @lazy
+    @property
     def request(self) -> Request:
         """The request."""
-        request = self.app.request_class(self.scope, self.receive, app=self.app, loop=self.loop)
-        if self.routing_exception is not None:
-            request.routing_exception = self.routing_exception
-        return request
+        if self._request is None:
+            self._request = self.app.request_class(
+                self.scope, self.receive, app=self.app, loop=self.loop
+            )
+            if self.routing_exception is not None:
+                self._request.routing_exception = self.routing_exception
+        return self._request
 
-    @lazy
+    @property
     def session(self) -> SessionMixin:
         """The session, opened at the first access."""
+        if self._session is None:
+            self._session = self._open_session()
+        return self._session
+
+    def _open_session(self) -> SessionMixin:
         interface = self.app.session_interface
         session = interface.open_session(self.app, self.request)
         if inspect.isawaitable(session):
@@ -271,8 +286,7 @@ class RequestContext(AppContext):
     @property
     def has_form(self) -> bool:
         """Whether a form was parsed, which may have left files to close."""
-        request: Request | None = self.__dict__.get("request")
-        return request is not None and request.form_reader is not None
+        return self._request is not None and self._request.form_reader is not None
 
     def copy(self) -> RequestContext:
         """Return a context for the same request and session, with a ``g`` of its own."""
@@ -280,9 +294,7 @@ class RequestContext(AppContext):
             self.app, self.scope, self.receive, self.send, self.endpoint, self.params
         )
         copy.loop = self.loop
-        for name in ("request", "session"):
-            if name in self.__dict__:
-                copy.__dict__[name] = self.__dict__[name]
+        copy._request, copy._session = self._request, self._session
         return copy
 
     def __repr__(self) -> str:

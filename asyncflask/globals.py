@@ -152,10 +152,10 @@ def _hot(name: str) -> property:
 
     def getter(self: _Proxy) -> Any:
         try:
-            request = get_context().request
+            context = get_context()
         except LookupError:
             raise RuntimeError(_OUTSIDE_REQUEST) from None
-        return read(request)
+        return read(context._request or context.request)
 
     def setter(self: _Proxy, value: Any) -> None:
         setattr(_request_context().request, name, value)

@@ -27,6 +27,8 @@ from asyncflask.messages.response import Response as _Response
 from asyncflask.signals import message_flashed
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from werkzeug.sansio.response import Response as SansIOResponse
 
     from asyncflask.app import Flask
@@ -462,8 +464,7 @@ def get_root_path(import_name: str) -> str:
 
     :raises RuntimeError: a package without a folder of its own (a namespace package).
     """
-    module = sys.modules.get(import_name)
-    file = getattr(module, "__file__", None)
+    file: str | None = getattr(sys.modules.get(import_name), "__file__", None)
     if file is not None:
         return os.path.dirname(os.path.abspath(file))
     spec = _find_spec(import_name)
@@ -478,7 +479,7 @@ def get_root_path(import_name: str) -> str:
     return os.path.dirname(os.path.abspath(spec.origin))
 
 
-def _find_spec(name: str) -> Any:
+def _find_spec(name: str) -> ModuleSpec | None:
     try:
         return importlib.util.find_spec(name)
     except (ImportError, ValueError):  # ValueError: a script, or no module's name
@@ -507,7 +508,7 @@ def _import_folder(import_name: str, root_path: str) -> Path:
     if spec is None:
         return Path.cwd()
     if spec.submodule_search_locations is None:
-        return Path(spec.origin).parent
+        return Path(spec.origin or "").parent
     # A package; those of a namespace package lie in several folders: the module's own is wanted.
     locations = [Path(location) for location in spec.submodule_search_locations]
     nearest = (place for place in locations if Path(root_path).is_relative_to(place))

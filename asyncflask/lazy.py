@@ -33,7 +33,9 @@ class lazy(Generic[T]):
     def __get__(self, instance: object, owner: type) -> lazy[T] | T:
         if instance is None:
             return self
-        value = instance.__dict__[self._name] = self._make(instance)
+        value = self._make(instance)
+        # PERF: unlike `instance.__dict__[name] = value` it makes no dictionary object.
+        setattr(instance, self._name, value)
         return value
 
     if TYPE_CHECKING:

@@ -82,8 +82,8 @@ class NullSession(SecureCookieSession):
             "python -c 'import secrets; print(secrets.token_hex())'"
         )
 
-    __setitem__ = __delitem__ = __ior__ = _fail  # type: ignore[assignment]  # it takes anything
-    clear = pop = popitem = update = setdefault = _fail  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _fail
+    clear = pop = popitem = update = setdefault = _fail
 
 
 class SessionInterface:

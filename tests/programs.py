@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-PATIENCE = 20  # seconds that something may take on a slow machine
+PATIENCE = 60  # seconds that something may take on a slow machine
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:

@@ -25,8 +25,13 @@ MAX_VARIABLES = 60
 MAX_REPR = 2000
 
 MASK = "(hidden)"
-_secret = re.compile(
-    r"passw|passphrase|secret|api_?key|private_?key|credential|authorization", re.IGNORECASE
+_words = "passw|passphrase|secret|api_?key|private_?key|credential|authorization"
+_secret = re.compile(_words, re.IGNORECASE)
+# Within the repr of a dictionary or a data class: a name like that, and its string or list.
+_secret_item = re.compile(
+    rf"""([\w-]*(?:{_words})[\w-]*["']?\s*[:=]\s*)"""
+    r"""(?:b?'(?:[^'\\]|\\.)*'?|b?"(?:[^"\\]|\\.)*"?|\[[^\]]*\]?|\([^)]*\)?)""",
+    re.IGNORECASE | re.DOTALL,
 )
 
 _package = str(Path(__file__).parents[1])
@@ -96,7 +101,10 @@ def describe(error: BaseException) -> tuple[Failure, ...]:
 
 
 def safe_repr(value: object) -> str:
-    """Return a ``repr`` of bounded length. It never raises: a broken one is told instead."""
+    """Return a ``repr`` of bounded length, with secrets in it masked.
+
+    It never raises: a ``repr`` that does is told instead.
+    """
     return _reprs.repr(value)
 
 
@@ -295,7 +303,8 @@ class _Reprs(reprlib.Repr):
             text = super().repr(x)
         except Exception as error:
             text = _broken_repr(x, error)
-        return text if len(text) <= MAX_REPR else f"{text[:MAX_REPR]}..."
+        masked = _secret_item.sub(rf"\1{MASK}", text[: MAX_REPR + 1])
+        return masked if len(masked) <= MAX_REPR else f"{masked[:MAX_REPR]}..."
 
     def repr_instance(self, x: object, level: int) -> str:
         # The base class hides which error it was, and goes through the type's name only.

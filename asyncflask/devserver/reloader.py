@@ -62,6 +62,8 @@ def obstacle() -> str | None:
     """Return why this program cannot be reloaded; ``None`` where it can."""
     if not hasattr(sys.modules["__main__"], "__file__") and "-c" not in sys.orig_argv:
         return "an interactive session cannot be started again."
+    if threading.current_thread() is not threading.main_thread():
+        return "that takes the main thread, which gets the signals."
     if importlib.util.find_spec("watchfiles") is None:
         return "watchfiles is missing. Install it with: pip install watchfiles"
     return None

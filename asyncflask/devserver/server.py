@@ -115,14 +115,14 @@ def run_app(
     name_host, _, name_port = (app.config.get("SERVER_NAME") or "").partition(":")
     for name in _flask_only:
         options.pop(name, None)
-    watch = [app.root_path, *(options.pop("extra_files", None) or ())]
+    watch = [app.root_path, *options.pop("watch", ()), *(options.pop("extra_files", None) or ())]
     _split_ssl_context(options)
     run(
         app,
         host=host or name_host or DEFAULT_HOST,
         port=int(name_port or DEFAULT_PORT) if port is None else int(port),
         debug=app.debug,
-        reload=options.pop("use_reloader", app.debug),
+        reload=options.pop("use_reloader", options.pop("reload", app.debug)),
         watch=watch,
         name=app.name,
         **options,

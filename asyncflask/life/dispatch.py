@@ -117,11 +117,13 @@ class Dispatch:
                 if value is None:
                     value = NO_VALUE
             if endpoint.direct and not (
-                context.after_functions
-                or "session" in context.__dict__
+                context.after_functions is not None
+                or context._session is not None
                 or request_finished.receivers
             ):
-                answer = self._plain(value)
+                answer = (
+                    (value.encode(), self._html) if value.__class__ is str else self._plain(value)
+                )
             if answer is None:
                 answer = await self._finish(context, value)
         except BaseException as exc:
@@ -129,7 +131,7 @@ class Dispatch:
         if (
             answer.__class__ is not tuple
             or endpoint.teardown
-            or context.has_form
+            or (context._request is not None and context.has_form)
             or request_tearing_down.receivers
             or appcontext_tearing_down.receivers
         ):
@@ -225,7 +227,7 @@ class Dispatch:
             response = await function(response)
             if response is None:
                 raise _returned_none(function)
-        if "session" in context.__dict__:
+        if context._session is not None:
             await self._save_session(context, response)
         if request_finished.receivers:
             await announce(context, request_finished, response=response)
@@ -234,8 +236,6 @@ class Dispatch:
     def _plain(self, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
         kind = value.__class__
-        if kind is str:
-            return value.encode(), self._html
         if kind is dict or kind is list:
             return self._app.json.dumps_bytes(value), self._json
         if kind is bytes:
@@ -247,7 +247,7 @@ class Dispatch:
         session: Any = await interface.open_session(self._app, context.request)  # type: ignore[misc]
         if session is None:
             session = interface.make_null_session(self._app)
-        context.__dict__["session"] = session
+        context._session = session
 
     async def _save_session(self, context: RequestContext, response: Response) -> None:
         app, session = self._app, context.session

@@ -17,7 +17,7 @@ from werkzeug.exceptions import (
     default_exceptions,
 )
 from werkzeug.http import HTTP_STATUS_CODES
-from werkzeug.routing import RoutingException
+from werkzeug.routing import RequestRedirect, RoutingException
 
 from asyncflask.concurrency import is_async_callable
 from asyncflask.ctx import current
@@ -171,11 +171,15 @@ class Errors:
     def default_response(self, context: RequestContext, exc: HTTPException) -> Response:
         """Answer an HTTP exception: a page, or RFC 9457 JSON where the client prefers it."""
         app = self._app
+        if isinstance(exc, RequestRedirect):
+            return app.redirect(exc.new_url, exc.code)
         if exc.response is not None:
             return app.make_response(exc.response)
+        if isinstance(exc, RequestRedirect):
+            return app.redirect(exc.new_url, exc.code)
         scope: Any = context.scope
         headers = Headers(exc.get_headers(None, scope))
-        if isinstance(exc, RoutingException) or not _prefers_json(context):
+        if not _prefers_json(context):
             response = app.response_class(exc.get_body(None, scope), headers=headers)
         else:
             headers.remove("Content-Type")

@@ -68,7 +68,7 @@ def _announced(context: AppContext, exc: BaseException | None) -> Iterator[Any]:
 
 
 def _close(context: AppContext) -> None:
-    if isinstance(context, RequestContext) and "request" in context.__dict__:
+    if isinstance(context, RequestContext) and context.has_form:
         context.request.close()
 
 

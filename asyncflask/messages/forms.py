@@ -41,9 +41,10 @@ FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencode
 #: The charsets a multipart field may name; any other is read as UTF-8 (as Werkzeug does).
 _FIELD_CHARSETS = frozenset({"ascii", "us-ascii", "utf-8", "iso-8859-1"})
 
-# What clients send wrongly is answered with a 400; it does not belong in the server's log.
+# What clients send wrongly is answered with a 400; it does not belong in the server's log. By a
+# level: servers that set up logging turn `disabled` loggers on again.
 _quiet = logging.getLogger("asyncflask.multipart")
-_quiet.disabled = True
+_quiet.setLevel(logging.CRITICAL + 1)
 
 
 class ReadyMultiDict(ImmutableMultiDict[K, V]):

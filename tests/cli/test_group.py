@@ -255,5 +255,5 @@ def test_python_m(start: Start, tmp_path: Path) -> None:
     """``python -m asyncflask`` is the command."""
     (tmp_path / "shop.py").write_text(SHOP)
     program = start("-m", "asyncflask", "--app", "shop", "greet", "Ada")
-    assert program.process.wait(20) == 0
+    assert program.process.wait(60) == 0
     assert program.output == "shop greets Ada 1 False\n"

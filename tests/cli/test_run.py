@@ -103,7 +103,7 @@ def test_a_wrong_name_is_told_at_once(served_by: str) -> None:
 def test_a_missing_variable_is_not_waited_for(start: Start) -> None:
     """Nor is one that shows in the process that serves."""
     program = start("-m", "asyncflask", "--app", "shop:ap", "run", "--reload", "--port", "0")
-    assert program.process.wait(20) == 2
+    assert program.process.wait(60) == 2
     assert "Module 'shop' has no 'ap'. Did you mean 'app'?" in program.output
 
 

@@ -7,6 +7,7 @@ import json
 import linecache
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +388,41 @@ def test_repr_never_raises_and_is_bounded() -> None:
         assert len(safe_repr(value)) <= failure.MAX_REPR + 3
     assert safe_repr("short") == "'short'"
     assert "Lying" in safe_repr(Lying())
+
+
+@dataclass
+class User:
+    name: str
+    password: str
+    api_keys: list[str]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"SECRET_KEY": "abc", "DEBUG": True}, "{'DEBUG': True, 'SECRET_KEY': (hidden)}"),
+        ({"db-password": b'it\'s "x"', "a": "b"}, "{'a': 'b', 'db-password': (hidden)}"),
+        ({"SECRET_KEY_FALLBACKS": ["a", "b"]}, "{'SECRET_KEY_FALLBACKS': (hidden)}"),
+        ({"SECRET_KEY": None}, "{'SECRET_KEY': None}"),
+        (User("ada", "it's", ["k"]), "User(name='ada', password=(hidden), api_keys=(hidden))"),
+        ("the password is long", "'the password is long'"),
+    ],
+)
+def test_secrets_within_a_repr(value: object, shown: str) -> None:
+    """Strings and lists under a name that sounds like a secret are masked."""
+    assert safe_repr(value) == shown
+
+
+def test_secret_that_is_cut() -> None:
+    """A secret at the place where a long ``repr`` is cut is masked too."""
+
+    class Settings(dict[str, str]):
+        def __repr__(self) -> str:
+            return f"<Settings {dict(self)!r}>"
+
+    settings = Settings(padding="x" * (failure.MAX_REPR - 60), secret="y" * 100)
+    assert "secret" in safe_repr(settings)
+    assert "yy" not in safe_repr(settings)
 
 
 def test_repr_of_an_odd_container() -> None:

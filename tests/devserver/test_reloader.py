@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -254,7 +255,7 @@ def test_inherited_socket(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_cannot_be_reloaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script, a module and ``-c`` can be started again, an interactive session cannot."""
+    """An interactive session cannot be started again, and only the main thread gets signals."""
     assert reloader.obstacle() is None
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "__main__", type(sys)("__main__"))
@@ -262,5 +263,9 @@ def test_what_cannot_be_reloaded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert reloader.obstacle() == "an interactive session cannot be started again."
         patch.setattr(sys, "orig_argv", ["python", "-c", "run()"])
         assert reloader.obstacle() is None
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(reloader.obstacle).result() == (
+            "that takes the main thread, which gets the signals."
+        )
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert reloader.obstacle() == ("watchfiles is missing. Install it with: pip install watchfiles")

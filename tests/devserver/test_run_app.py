@@ -125,6 +125,9 @@ def test_options_of_flask(app: Flask, asked: dict[str, Any]) -> None:
     assert asked["debug"]
     assert not asked["reload"]
     assert asked["watch"] == [app.root_path, "a.toml"]
+    app.run(reload=True, watch=["b"])
+    assert asked["reload"]
+    assert asked["watch"] == [app.root_path, "b"]
     assert not asked.keys() & {"threaded", "use_debugger", "use_reloader", "extra_files"}
 
 
@@ -143,7 +146,7 @@ def test_ssl_context(app: Flask, meanwhile: Meanwhile) -> None:
 
     def secure(url: str) -> str:
         context = ssl.create_default_context(cafile=CERTIFICATE)
-        with urlopen(url, timeout=20, context=context) as response:
+        with urlopen(url, timeout=60, context=context) as response:
             return str(response.read().decode())
 
     answer, printed = meanwhile(lambda: app.run(port=0, ssl_context=own), secure)

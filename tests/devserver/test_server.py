@@ -49,7 +49,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def fetch(url: str, **headers: str) -> tuple[str, dict[str, str]]:
-    with urlopen(Request(url, headers=headers), timeout=20) as response:
+    with urlopen(Request(url, headers=headers), timeout=60) as response:
         return response.read().decode(), {k.lower(): v for k, v in response.headers.items()}
 
 
@@ -107,7 +107,7 @@ def test_idle_connections_are_closed(meanwhile: Meanwhile) -> None:
     def idle(url: str) -> bytes:
         connection = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port or 0))
         with connection:
-            connection.settimeout(20)
+            connection.settimeout(60)
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             received = b""
             while data := connection.recv(1000):
@@ -123,7 +123,7 @@ def test_https(meanwhile: Meanwhile) -> None:
 
     def secure(url: str) -> str:
         context = ssl.create_default_context(cafile=CERTIFICATE)
-        with urlopen(url, timeout=20, context=context) as response:
+        with urlopen(url, timeout=60, context=context) as response:
             return str(response.read().decode())
 
     answer, printed = meanwhile(lambda: run(app, port=0, certfile=CERTIFICATE, keyfile=KEY), secure)
@@ -308,7 +308,7 @@ def test_sigterm_lets_requests_finish(start: Start, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM.format(here=str(HERE)))
     program = start("program.py")
     url = urlsplit(program.url)
-    connection = http.client.HTTPConnection(url.netloc, timeout=20)
+    connection = http.client.HTTPConnection(url.netloc, timeout=60)
     connection.request("GET", "/")
     program.wait_for_output("asked")
     code = program.signal(signal.SIGTERM)

@@ -83,7 +83,12 @@ def test_a_picture_is_kept_and_served(client: SyncClient, tmp_path: Path) -> Non
 
 def test_an_empty_file_field_is_no_picture(client: SyncClient) -> None:
     """Browsers send the field even if no file was chosen."""
-    page = pin(client, picture=(io.BytesIO(b""), ""))
+    field = "--x\r\nContent-Disposition: form-data; name={}\r\n\r\n{}\r\n"
+    body = (
+        field.format('"text"', "Hello") + field.format('"picture"; filename=""', "") + "--x--\r\n"
+    )
+    client.post("/", data=body.encode(), content_type="multipart/form-data; boundary=x")
+    page = client.get("/").text
     assert "Your note is on the board." in page
     assert "/pictures/" not in page
 

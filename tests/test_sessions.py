@@ -1,0 +1,529 @@
+"""Sessions, beside Flask's."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import flask
+import flask.sessions
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
+from markupsafe import Markup
+
+from asyncflask import Flask, Response, session
+from asyncflask.sessions import (
+    NullSession,
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    SessionInterface,
+    SessionMixin,
+)
+
+Change = Callable[[Any], Any]
+
+
+def make_app(**config: Any) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    app.config.update(TESTING=True, SECRET_KEY="a key", **config)
+    return app
+
+
+def make_flask(**config: Any) -> flask.Flask:
+    app = flask.Flask(__name__, static_folder=None)
+    app.config.update(TESTING=True, SECRET_KEY="a key", **config)
+    return app
+
+
+def serializer_of(app: Any) -> URLSafeTimedSerializer:
+    serializer = app.session_interface.get_signing_serializer(app)
+    assert serializer is not None
+    return serializer
+
+
+# The cookie's value.
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.binary()
+    | st.uuids()
+    | st.text().map(Markup)
+    | st.datetimes(),
+    lambda children: (
+        st.lists(children)
+        | st.lists(children).map(tuple)
+        | st.dictionaries(st.text() | st.sampled_from([" t", " di"]), children)
+    ),
+    max_leaves=12,
+)
+sessions = st.dictionaries(st.text(), values)
+
+the_app, the_flask = make_app(), make_flask()
+
+
+@settings(max_examples=100)
+@given(sessions)
+def test_cookies_are_flasks(data: dict[str, Any]) -> None:
+    """To the byte; each reads the other's, with all the types that sessions can hold."""
+    ours, theirs = serializer_of(the_app), serializer_of(the_flask)
+    with the_flask.app_context():
+        assert ours.dump_payload(data) == theirs.dump_payload(data)
+        assert ours.loads(theirs.dumps(data)) == theirs.loads(ours.dumps(data))
+
+
+async def test_a_login_is_shared_with_a_flask_application() -> None:
+    """There and back, over real requests."""
+    app, other = make_app(), make_flask()
+
+    @app.get("/")
+    async def index() -> str:
+        session["by"] = [*session["by"], "ours"]
+        return "done"
+
+    @other.get("/")
+    def flasks_index() -> str:
+        flask.session["by"] = [*flask.session.get("by", []), "flask"]
+        return " ".join(flask.session["by"])
+
+    theirs = other.test_client()
+    assert theirs.get("/").text == "flask"
+    cookie = theirs.get_cookie("session")
+    assert cookie is not None
+    client = app.test_client()
+    client.set_cookie("session", cookie.value)
+    await client.get("/")
+    ours = client.get_cookie("session")
+    assert ours is not None
+    theirs.set_cookie("session", ours.value)
+    assert theirs.get("/").text == "flask ours flask"
+
+
+def answer_of(app: Any, proxy: Any, change: Change, cookie: str | None, url: str) -> Any:
+    """Change the session in a view, and return the response to a client with a cookie."""
+
+    def index() -> str:
+        change(proxy)
+        return "done"
+
+    app.add_url_rule("/", view_func=index)
+    make_client = app.test_client if isinstance(app, flask.Flask) else app.sync_test_client
+    client = make_client(use_cookies=False)
+    headers = {} if cookie is None else {"Cookie": f"session={cookie}"}
+    return client.get(url, headers=headers)
+
+
+def described(response: Any) -> Any:
+    """What a response says about the session: its cookie's attributes, and on what it depends."""
+    vary, header = response.headers.get("Vary"), response.headers.get("Set-Cookie")
+    if header is None:
+        return vary, None
+    cookie, *parts = header.split("; ")
+    name, _, value = cookie.partition("=")
+    attributes = {part.partition("=")[0]: part.partition("=")[2] for part in parts}
+    expires = attributes.pop("Expires", None)
+    left = None
+    if expires is not None:
+        seconds = (parsedate_to_datetime(expires) - datetime.now(UTC)).total_seconds()
+        left = max(0, round(seconds / 60))
+    return vary, name, bool(value), attributes, left
+
+
+def make_permanent(session: Any) -> None:
+    session.permanent = True
+
+
+CHANGES: dict[str, Change] = {
+    "write": lambda session: session.update(a=1),
+    "read": lambda session: session.get("user"),
+    "empty": lambda session: session.clear(),
+    "delete": lambda session: session.pop("user", None),
+    "change inside": lambda session: setattr(session, "modified", True),
+    "make permanent": make_permanent,
+    "end permanence": lambda session: setattr(session, "permanent", False),
+    "add by operator": lambda session: session.__ior__({"b": 2}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("data", [None, {"user": 7}, {"user": 7, "_permanent": True}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"SESSION_REFRESH_EACH_REQUEST": False, "SESSION_COOKIE_SECURE": True},
+        {
+            "SESSION_COOKIE_NAME": "id",
+            "SESSION_COOKIE_DOMAIN": "example.com",
+            "SESSION_COOKIE_HTTPONLY": False,
+            "SESSION_COOKIE_PARTITIONED": True,
+            "SESSION_COOKIE_PATH": "/a",
+            "PERMANENT_SESSION_LIFETIME": 3600,
+        },
+    ],
+    ids=["defaults", "no refresh", "all else"],
+)
+def test_the_cookie_is_set_when_flask_sets_it(
+    change: str, data: dict[str, Any] | None, config: dict[str, Any]
+) -> None:
+    """With the same attributes, or deleted, or left alone; and so is `Vary`."""
+    config = {"SESSION_COOKIE_SECURE": False, "SESSION_COOKIE_SAMESITE": "Strict", **config}
+    app, other = make_app(**config), make_flask(**config)
+    cookie = None if data is None else str(serializer_of(other).dumps(data))
+    if cookie is not None and "SESSION_COOKIE_NAME" in config:
+        cookie = f"x; id={cookie}"
+    url = "http://example.com/"
+    ours = described(answer_of(app, session, CHANGES[change], cookie, url))
+    theirs = described(answer_of(other, flask.session, CHANGES[change], cookie, url))
+    assert ours == theirs
+
+
+# What differs from Flask: safer defaults.
+
+
+@pytest.mark.parametrize(
+    ("url", "configured", "secure"),
+    [
+        ("https://localhost/", None, True),
+        ("http://localhost/", None, False),
+        ("https://localhost/", False, False),
+        ("http://localhost/", True, True),
+    ],
+)
+def test_the_cookie_is_secure_on_https(url: str, configured: bool | None, secure: bool) -> None:
+    """Unless the configuration says otherwise; it is always `SameSite=Lax` and `HttpOnly`."""
+    app = make_app(SESSION_COOKIE_SECURE=configured)
+    _, _, _, attributes, _ = described(answer_of(app, session, CHANGES["write"], None, url))
+    wanted = {"Path": "/", "SameSite": "Lax", "HttpOnly": ""}
+    assert attributes == ({**wanted, "Secure": ""} if secure else wanted)
+
+
+async def test_only_requests_that_use_a_permanent_session_refresh_its_cookie() -> None:
+    """In Flask all do, which opens and signs the session in each of them."""
+    app = make_app()
+    app.add_url_rule("/", view_func=lambda: "left alone", endpoint="left alone")
+    app.add_url_rule("/used", view_func=lambda: f"{session['user']}", endpoint="used")
+    client = app.test_client(use_cookies=False)
+    headers = {"Cookie": f"session={signed({'user': 7, '_permanent': True})}"}
+    assert described(await client.get("/", headers=headers)) == (None, None)
+    assert described(await client.get("/used", headers=headers))[1] == "session"
+
+
+def test_outside_of_requests_the_cookie_is_not_secure() -> None:
+    """Nothing is known about the connection there."""
+    app = make_app()
+    assert app.session_interface.get_cookie_secure(app) is False
+
+
+def test_a_cookie_that_is_too_large_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Each time, because browsers drop it silently."""
+    app = make_app()
+    answer_of(app, session, lambda session: session.update(n=list(range(3000))), None, "/")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "more than the 4093 that browsers are sure to keep" in record.getMessage()
+
+
+def test_the_largest_size_can_be_set(caplog: pytest.LogCaptureFixture) -> None:
+    """0 switches the check off."""
+    app = make_app(MAX_COOKIE_SIZE=0)
+    answer_of(app, session, lambda session: session.update(n=list(range(3000))), None, "/")
+    assert not caplog.records
+
+
+# Cookies that are not good.
+
+
+class PastSigner(TimestampSigner):
+    """Signs as it was done an hour ago."""
+
+    def get_timestamp(self) -> int:
+        return int(time.time()) - 3600
+
+
+def signed(data: Any, key: str = "a key", **options: Any) -> str:
+    options = {"salt": "cookie-session", **options}
+    signer_kwargs = {"key_derivation": "hmac", "digest_method": hashlib.sha1}
+    return str(URLSafeTimedSerializer(key, signer_kwargs=signer_kwargs, **options).dumps(data))
+
+
+GOOD = signed({"user": 7})
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        GOOD[:-3] + "AAA",
+        "e" + GOOD,
+        GOOD.partition(".")[0],
+        "x",
+        ".",
+        "..",
+        "\u00fc.\u00fc.\u00fc",
+        signed({"user": 7}, key="another key"),
+        signed({"user": 7}, salt="another salt"),
+        signed({"user": 7}, signer=PastSigner),
+        signed({" u": "no uuid"}),
+    ],
+    ids=[
+        "signature",
+        "value",
+        "no signature",
+        "text",
+        "empty",
+        "emptier",
+        "no ASCII",
+        "key",
+        "salt",
+        "old",
+        "content",
+    ],
+)
+async def test_a_bad_cookie_begins_a_new_session(cookie: str) -> None:
+    """Forged, broken, too old or not a session: nobody gets an error for it."""
+    app = make_app(PERMANENT_SESSION_LIFETIME=timedelta(minutes=30))
+
+    @app.get("/")
+    async def index() -> dict[str, Any]:
+        return dict(session)
+
+    client = app.test_client()
+    headers = {"Cookie": f"session={cookie}"}
+    assert (await client.get("/", headers=headers)).json() == {}
+    assert (await client.get("/", headers={"Cookie": f"session={GOOD}"})).json() == {"user": 7}
+
+
+# Keys.
+
+
+async def test_cookies_of_former_keys_are_read() -> None:
+    """And written anew with the present one."""
+    app = make_app(SECRET_KEY_FALLBACKS=["oldest", b"old"])
+
+    @app.get("/")
+    async def index() -> str:
+        session["seen"] = True
+        return str(session.get("user"))
+
+    client = app.test_client()
+    for key in ("oldest", "old", "a key"):
+        client.set_cookie("session", signed({"user": 7}, key=key))
+        response = await client.get("/")
+        assert response.text == "7"
+        cookie = client.get_cookie("session")
+        assert cookie is not None
+        assert serializer_of(make_flask()).loads(cookie.value) == {"user": 7, "seen": True}
+
+
+def test_former_keys_have_to_be_a_list() -> None:
+    """Each letter of a text would be a key that signs."""
+    app = make_app(SECRET_KEY_FALLBACKS="old")
+    with pytest.raises(TypeError, match=r"SECRET_KEY_FALLBACKS is a str\. Write a list"):
+        app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+
+
+def test_what_signs_is_made_once() -> None:
+    """For a key; another salt can still be used with it."""
+    app = make_app()
+    serializer = serializer_of(app)
+    assert serializer_of(app) is serializer
+    assert serializer.make_signer() is serializer.make_signer(b"cookie-session")
+    assert serializer.loads(serializer.dumps({}, salt="another"), salt="another") == {}
+    app.secret_key = "another key"
+    assert serializer_of(app) is not serializer
+
+
+async def test_without_a_key_the_session_is_empty_and_cannot_change() -> None:
+    """The error says what to set."""
+    app = make_app()
+    app.secret_key = None
+
+    @app.get("/read")
+    async def read() -> str:
+        return f"{session.get('user')} {len(session)} {session.permanent}"
+
+    @app.get("/write")
+    async def write() -> str:
+        session["user"] = 7
+        return "written"
+
+    client = app.test_client()
+    response = await client.get("/read")
+    assert response.text == "None 0 False"
+    assert "vary" not in response.headers
+    with pytest.raises(RuntimeError, match=r"no secret key was set\. Set 'app\.secret_key'"):
+        await client.get("/write")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session: session.update(a=1),
+        lambda session: session.__ior__({"a": 1}),
+        lambda session: session.pop("a", None),
+        lambda session: session.clear(),
+        lambda session: session.setdefault("a", 1),
+        lambda session: session.__delitem__("a"),
+        lambda session: session.popitem(),
+        make_permanent,
+    ],
+)
+def test_no_change_of_a_null_session_passes(change: Change) -> None:
+    """However it is made."""
+    with pytest.raises(RuntimeError, match="The session is unavailable"):
+        change(NullSession())
+
+
+# Saved is saved.
+
+
+async def test_a_change_after_the_response_began_raises() -> None:
+    """It would be lost. Reading goes on."""
+    app = make_app()
+    caught: list[str] = []
+
+    @app.get("/")
+    async def index() -> Any:
+        session["a"] = 1
+
+        async def pieces() -> AsyncIterator[str]:
+            yield str(session["a"])
+            try:
+                session["b"] = 2
+            except RuntimeError as error:
+                caught.append(str(error))
+
+        return pieces()
+
+    assert (await app.test_client().get("/")).text == "1"
+    assert len(caught) == 1
+    assert "changed after its cookie was written" in caught[0]
+
+
+# Sessions kept elsewhere.
+
+
+class Session(dict[str, Any], SessionMixin):
+    """A session as Flask's documentation recommends to make one."""
+
+    key = "1"
+
+
+class MemoryInterface(SessionInterface):
+    """Keeps sessions in memory, under the cookie's value."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.calls: list[str] = []
+
+    def open_session(self, app: Flask, request: Any) -> Session | None:
+        self.calls.append("open")
+        key = request.cookies.get(self.get_cookie_name(app), "1")
+        return Session(self.kept.get(key, {})) if key != "none" else None
+
+    def save_session(self, app: Flask, session: Any, response: Response) -> None:
+        self.calls.append("save")
+        self.kept[session.key] = dict(session)
+        response.set_cookie(self.get_cookie_name(app), session.key)
+
+
+class AsyncMemoryInterface(MemoryInterface):
+    """The same, asynchronously."""
+
+    async def open_session(self, app: Flask, request: Any) -> Session | None:  # type: ignore[override]
+        await asyncio.sleep(0)
+        return super().open_session(app, request)
+
+    async def save_session(self, app: Flask, session: Any, response: Response) -> None:  # type: ignore[override]
+        await asyncio.sleep(0)
+        super().save_session(app, session, response)
+
+
+@pytest.mark.parametrize("interface_class", [MemoryInterface, AsyncMemoryInterface])
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_another_interface(interface_class: type[MemoryInterface], kind: str) -> None:
+    """`def` or `async def`, for views of both kinds."""
+    app = make_app()
+    app.session_interface = interface = interface_class()
+
+    def count() -> str:
+        session["n"] = session.get("n", 0) + 1
+        return str(session["n"])
+
+    async def async_count() -> str:
+        return count()
+
+    app.add_url_rule("/", endpoint="count", view_func=count if kind == "def" else async_count)
+    client = app.test_client()
+    assert [(await client.get("/")).text for _ in range(3)] == ["1", "2", "3"]
+    assert interface.calls == ["open", "save"] * 3
+    client.set_cookie("session", "none")
+    with pytest.raises(RuntimeError, match="The session is unavailable"):
+        await client.get("/")
+
+
+async def test_a_sync_interface_is_asked_at_the_first_access() -> None:
+    """A request that does not use the session costs nothing."""
+    app = make_app()
+    app.session_interface = interface = MemoryInterface()
+
+    @app.get("/")
+    async def index() -> str:
+        return "no session"
+
+    response = await app.test_client().get("/")
+    assert interface.calls == []
+    assert "vary" not in response.headers
+
+
+def test_an_interface_has_to_define_two_methods() -> None:
+    """What is missing is named."""
+    app, interface = make_app(), SessionInterface()
+    with pytest.raises(NotImplementedError, match="has to define 'open_session'"):
+        interface.open_session(app, None)  # type: ignore[arg-type]
+    with pytest.raises(NotImplementedError, match="has to define 'save_session'"):
+        interface.save_session(app, Session(), Response())
+
+
+def test_a_session_that_does_not_know_better_is_modified_and_accessed() -> None:
+    """So it is saved each time, and caches are told."""
+    plain = Session()
+    assert (plain.new, plain.modified, plain.accessed, plain.permanent) == (False, True, True, False)
+    app, response = make_app(), Response()
+    plain["a"] = 1
+    with app.test_request_context():
+        SecureCookieSessionInterface().save_session(app, plain, response)
+    assert "Set-Cookie" in response.headers
+
+
+def test_vary_is_added_to_what_is_there() -> None:
+    """And stands there once."""
+    app = make_app()
+    for before, after in [("Accept", "Accept, Cookie"), ("cookie", "cookie"), (None, "Cookie")]:
+        response = Response(headers={"Vary": before} if before else {})
+        SecureCookieSessionInterface().save_session(app, SecureCookieSession(), response)
+        assert response.headers["Vary"] == after
+    unseen = SecureCookieSession()
+    unseen.accessed = False
+    response = Response()
+    SecureCookieSessionInterface().save_session(app, unseen, response)
+    assert "Vary" not in response.headers
+
+
+def test_the_names_are_flasks() -> None:
+    """What code for Flask uses of its sessions module is here."""
+    for name in dir(flask.sessions.SecureCookieSessionInterface):
+        if not name.startswith("_"):
+            assert hasattr(SecureCookieSessionInterface, name), name
+    for name in dir(flask.sessions.SessionMixin):
+        assert hasattr(SessionMixin, name), name
