@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
-import weakref
-from collections.abc import (
-    Callable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import IO, TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 
 from starlette.applications import Starlette
 from starlette.datastructures import State
@@ -48,10 +44,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
     from asyncflask.testing import FlaskClient, SyncClient
-
-F = TypeVar("F", bound=Callable[..., Any])
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def _as_timedelta(value: timedelta | float) -> timedelta:
@@ -94,10 +86,7 @@ class Flask(Declarations, Workers, Starlette):
     testing = ConfigAttribute[bool]("TESTING")
     secret_key = ConfigAttribute["str | bytes | None"]("SECRET_KEY")
     permanent_session_lifetime = ConfigAttribute[timedelta](
-        "PERMANENT_SESSION_LIFETIME",
-        get_converter=lambda value: (
-            value if isinstance(value, timedelta) else timedelta(seconds=value)
-        ),
+        "PERMANENT_SESSION_LIFETIME", get_converter=_as_timedelta
     )
 
     def __init__(
@@ -150,13 +139,11 @@ class Flask(Declarations, Workers, Starlette):
     def _add_static_rule(self, static_host: str | None) -> None:
         if bool(static_host) != self.url_map.host_matching:
             raise ValueError("'static_host' and 'host_matching' go together: give both or neither.")
-        # The view is a weak reference: an application that is dropped is freed at once.
-        app = weakref.ref(self)
         self.add_url_rule(
             f"{self.static_url_path}/<path:filename>",
             endpoint="static",
             host=static_host,
-            view_func=lambda filename: cast(Flask, app()).send_static_file(filename),
+            view_func=lambda filename: self.send_static_file(filename),
         )
 
     # What it is.
@@ -205,10 +192,10 @@ class Flask(Declarations, Workers, Starlette):
     def _has_started(self) -> bool:
         return self._dispatch is not None
 
-    @setupmethod
-    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
-        """Serve another ASGI application below ``path``."""
-        self.router.mount(path, app=app, name=name)
+    #: Starlette's own: an application below a path, one for a host, a view of its kind.
+    mount = setupmethod(Starlette.mount)
+    host = setupmethod(Starlette.host)
+    add_route = setupmethod(Starlette.add_route)
 
     @setupmethod
     def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
@@ -242,7 +229,9 @@ class Flask(Declarations, Workers, Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""
         self.freeze()
-        app: ASGIApp = self.asgi_app if "asgi_app" in self.__dict__ else self.dispatch
+        app: ASGIApp = self.asgi_app
+        if getattr(app, "__func__", None) is Flask.asgi_app:
+            app = self.dispatch
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
         return app
@@ -477,8 +466,6 @@ def _as_lifespan(
 ) -> Callable[[Any], AbstractAsyncContextManager[Any]]:
     if lifespan is None:
         return no_lifespan
-    import inspect
-
     return asynccontextmanager(lifespan) if inspect.isasyncgenfunction(lifespan) else lifespan
 
 

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncflask.exceptions import SetupError
-from asyncflask.registrar import Registrar, endpoint_of, setupmethod
+from asyncflask.registrar import (
+    Registrar,
+    check_name,
+    endpoint_of,
+    exception_class_and_code,
+    setupmethod,
+)
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -33,8 +39,8 @@ class BlueprintSetupState:
         self.blueprint = blueprint
         self.options = options
         self.first_registration = first_registration
-        self.subdomain = options.get("subdomain", blueprint.subdomain)
-        self.url_prefix = options.get("url_prefix", blueprint.url_prefix)
+        self.subdomain = _chosen(options, "subdomain", blueprint)
+        self.url_prefix = _chosen(options, "url_prefix", blueprint)
         self.name: str = options.get("name", blueprint.name)
         self.name_prefix: str = options.get("name_prefix", "")
         self.url_defaults = {**blueprint.url_values_defaults, **options.get("url_defaults", {})}
@@ -55,7 +61,9 @@ class BlueprintSetupState:
         if self.url_prefix is not None:
             rule = f"{self.url_prefix.rstrip('/')}/{rule.lstrip('/')}" if rule else self.url_prefix
         options.setdefault("subdomain", self.subdomain)
-        if endpoint is None and view_func is not None:
+        if endpoint is None:
+            if view_func is None:
+                raise SetupError(f"The rule {rule!r} needs a view or an endpoint.")
             endpoint = endpoint_of(view_func)
         options["defaults"] = {**self.url_defaults, **(options.get("defaults") or {})}
         self.app.add_url_rule(
@@ -276,6 +284,7 @@ class Blueprint(Registrar):
     @setupmethod
     def app_errorhandler(self, code_or_exception: int | type[Exception]) -> Callable[[F], F]:
         """``errorhandler`` for every request of the application."""
+        exception_class_and_code(code_or_exception)
 
         def decorator(f: F) -> F:
             def register(state: BlueprintSetupState) -> None:
@@ -311,6 +320,8 @@ class Blueprint(Registrar):
         self._on_jinja("globals", name)(f)
 
     def _on_jinja(self, kind: str, name: str | None) -> Callable[[F], F]:
+        check_name(name)
+
         def decorator(f: F) -> F:
             def add(state: BlueprintSetupState) -> None:
                 getattr(state.app.jinja_env, kind)[name or f.__name__] = f
@@ -321,19 +332,25 @@ class Blueprint(Registrar):
         return decorator
 
 
+def _chosen(options: dict[str, Any], name: str, blueprint: Blueprint) -> str | None:
+    """An option of a registration, or the blueprint's own where it is None."""
+    chosen: str | None = options.get(name)
+    return getattr(blueprint, name) if chosen is None else chosen
+
+
 def _nested_options(
     state: BlueprintSetupState, child: Blueprint, options: dict[str, Any]
 ) -> dict[str, Any]:
     """The options of a nested registration: prefixes and subdomains are joined."""
     options = {**options, "name_prefix": state.dotted_name}
-    prefix = options.get("url_prefix", child.url_prefix)
+    prefix = _chosen(options, "url_prefix", child)
     if state.url_prefix is not None:
         prefix = (
             state.url_prefix
             if prefix is None
             else f"{state.url_prefix.rstrip('/')}/{prefix.lstrip('/')}"
         )
-    subdomain = options.get("subdomain", child.subdomain)
+    subdomain = _chosen(options, "subdomain", child)
     if state.subdomain is not None:
         subdomain = state.subdomain if subdomain is None else f"{subdomain}.{state.subdomain}"
     return {**options, "url_prefix": prefix, "subdomain": subdomain}

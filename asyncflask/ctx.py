@@ -135,6 +135,9 @@ class AppContext:
         """
         return self._require_request("session").session
 
+    def _request_context_for(self, app: Flask) -> RequestContext | None:
+        return self.request_context if self.app is app else None
+
     def _require_request(self, name: str) -> RequestContext:
         if self.request_context is None:
             raise RuntimeError(
@@ -146,8 +149,9 @@ class AppContext:
     def push(self) -> None:
         """Make this the current context of this thread or task, until :meth:`pop`."""
         outer = current.get(None)
-        if outer is not None and outer.app is self.app:
-            self._outer = outer.request_context
+        self._outer = None if outer is None else outer._request_context_for(self.app)
+        if self.loop is None and outer is not None:
+            self.loop = outer.loop
         self._tokens.append(current.set(self))
         if appcontext_pushed.receivers:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
@@ -226,10 +230,14 @@ class RequestContext(AppContext):
     flashes: list[tuple[str, str]] | None = None
     #: Why no rule matched, where none did.
     routing_exception: HTTPException | None = None
+    #: The view, or what stands for it, has answered.
+    answered = False
     #: The error that nobody handled, for the teardown functions.
     error: BaseException | None = None
     #: The error is raised to the server once its page was sent (debug mode).
     reraise = False
+    #: The request is another context's, which closes its files.
+    _is_copy = False
 
     def __init__(
         self,
@@ -247,6 +255,11 @@ class RequestContext(AppContext):
         self.endpoint = endpoint
         self.params = params
         self.loop = running_loop()
+        # PERF: what each request asks for is in the instance. An attribute that is only sometimes
+        # set, with a default in the class, is looked up the slow way (scenario: plain text).
+        self._request = None
+        self._session = None
+        self.after_functions = None
 
     @property
     def request_context(self) -> RequestContext | None:
@@ -285,8 +298,9 @@ class RequestContext(AppContext):
 
     @property
     def has_form(self) -> bool:
-        """Whether a form was parsed, which may have left files to close."""
-        return self._request is not None and self._request.form_reader is not None
+        """Whether a form was parsed, which may have left files to close at the end of this."""
+        reader = None if self._request is None else self._request.form_reader
+        return reader is not None and not self._is_copy
 
     def copy(self) -> RequestContext:
         """Return a context for the same request and session, with a ``g`` of its own."""
@@ -295,6 +309,8 @@ class RequestContext(AppContext):
         )
         copy.loop = self.loop
         copy._request, copy._session = self._request, self._session
+        copy.routing_exception = self.routing_exception
+        copy._is_copy = True
         return copy
 
     def __repr__(self) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncflask.exceptions import SetupError
-from asyncflask.registrar import Registrar, endpoint_of, setupmethod
+from asyncflask.registrar import Registrar, check_name, endpoint_of, setupmethod
 from asyncflask.routing import Map, Rule
 from asyncflask.typing import TeardownFunction, ViewFunction
 
@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Declarations(Registrar):
     """The registrations of an application, until it starts. The folders are ``Registrar``'s."""
 
+    _declarations = (*Registrar._declarations, "teardown_appcontext_funcs")
     url_rule_class = Rule
     url_map_class = Map
 
@@ -40,7 +41,7 @@ class Declarations(Registrar):
     ) -> None:
         super().__init__(import_name, static_folder, static_url_path, template_folder, root_path)
         self.blueprints: dict[str, Blueprint] = {}
-        self.teardown_appcontext_funcs: Sequence[TeardownFunction] = []
+        self.teardown_appcontext_funcs: list[TeardownFunction] = []
         self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
         self.url_build_error_handlers: list[Callable[[Exception, str, dict[str, Any]], str]] = []
         self.before_serving_funcs: list[Callable[[], Any]] = []
@@ -99,18 +100,19 @@ class Declarations(Registrar):
         made = self.url_rule_class(rule, endpoint=endpoint, methods=methods, **options)
         made.provide_automatic_options = bool(provide_automatic_options)
         if view_func is not None:
-            self._set_view(endpoint, view_func)
+            self._check_free(endpoint, view_func)
         self.url_map.add(made)
         self._add_route(made)
+        if view_func is not None:
+            self.view_functions[endpoint] = view_func
 
-    def _set_view(self, endpoint: str, view: ViewFunction) -> None:
+    def _check_free(self, endpoint: str, view: ViewFunction) -> None:
         before = self.view_functions.get(endpoint)
-        if before is not None and before is not view:
+        if before is not None and before != view:
             raise SetupError(
                 f"The endpoint {endpoint!r} has a view already: {_where(before)}. "
                 f"{_where(view)} would replace it. Give one of the rules another 'endpoint'."
             )
-        self.view_functions[endpoint] = view
 
     @setupmethod
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
@@ -128,7 +130,7 @@ class Declarations(Registrar):
     @setupmethod
     def teardown_appcontext(self, f: F) -> F:
         """Run ``f(exception_or_None)`` at the end of each context, after ``teardown_request``."""
-        cast("list[Any]", self.teardown_appcontext_funcs).append(f)
+        self.teardown_appcontext_funcs.append(f)
         return f
 
     @setupmethod
@@ -171,6 +173,8 @@ class Declarations(Registrar):
         return self._on_jinja("globals", name)
 
     def _on_jinja(self, kind: str, name: str | None) -> Callable[[F], F]:
+        check_name(name)
+
         def decorator(f: F) -> F:
             getattr(self.jinja_env, kind)[name or f.__name__] = f
             return f

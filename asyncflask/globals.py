@@ -6,6 +6,7 @@ through a general local proxy costs several times as much.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
@@ -59,7 +60,14 @@ class _Proxy:
         return self.__find()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__find(), name)
+        try:
+            found = self.__find()
+        except RuntimeError:
+            if name.startswith("__"):
+                # Probes of tools, such as `inspect.unwrap` of a test collector.
+                raise AttributeError(name) from None
+            raise
+        return getattr(found, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.__find(), name, value)
@@ -118,23 +126,28 @@ class _Proxy:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__find()(*args, **kwargs)
 
+    def __reversed__(self) -> Any:
+        return reversed(self.__find())
+
     def __or__(self, other: Any) -> Any:
         return self.__find() | other
 
     def __ror__(self, other: Any) -> Any:
         return other | self.__find()
 
-    @property
+    def __copy__(self) -> Any:
+        return copy.copy(self.__find())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self.__find(), memo)
+
+    @property  # type: ignore[misc]  # `__setattr__` sets it, on the object
     def __class__(self) -> type:
         # isinstance(request, Request) holds, as for the object itself.
         try:
             return cast(type, self.__find().__class__)
         except RuntimeError:
             return type(self)
-
-    @__class__.setter
-    def __class__(self, value: type) -> None:
-        self.__find().__class__ = value
 
 
 class _RequestProxy(_Proxy):
@@ -157,10 +170,7 @@ def _hot(name: str) -> property:
             raise RuntimeError(_OUTSIDE_REQUEST) from None
         return read(context._request or context.request)
 
-    def setter(self: _Proxy, value: Any) -> None:
-        setattr(_request_context().request, name, value)
-
-    return property(getter, setter)
+    return property(getter)
 
 
 for _name in dir(Request):

@@ -51,21 +51,47 @@ def setupmethod(method: F) -> F:
     return cast(F, checked)
 
 
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise SetupError(
+        "The application has started, so its registrations cannot change any more. Register "
+        "views, hooks and handlers before it serves its first request."
+    )
+
+
+class ReadOnlyList(tuple[Any, ...]):
+    """Hooks of an application that has started."""
+
+    __slots__ = ()
+
+    append = extend = insert = remove = pop = clear = reverse = sort = _refuse
+    __setitem__ = __delitem__ = __iadd__ = _refuse
+
+
 class ReadOnlyDict(dict[Any, Any]):
-    """The declarations of an application that has started."""
+    """Declarations of an application that has started.
 
-    def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise SetupError(
-            "The application has started, so its registrations cannot change any more. Register "
-            "views, hooks and handlers before it serves its first request."
-        )
+    :param declared: what was declared; its lists and dictionaries become read-only too.
+    """
 
-    __setitem__ = __delitem__ = setdefault = update = pop = popitem = clear = _refuse
-    __ior__ = _refuse
+    def __init__(self, declared: dict[Any, Any]) -> None:
+        super().__init__({key: read_only(value) for key, value in declared.items()})
+        self._default: Callable[[], Any] | None = getattr(declared, "default_factory", None)
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    setdefault = update = pop = popitem = clear = _refuse
 
     def __missing__(self, key: Any) -> Any:
         # Extensions look up keys nobody registered, as in Flask's default dictionaries.
-        return ()
+        if self._default is None:
+            raise KeyError(key)
+        return read_only(self._default())
+
+
+def read_only(declared: Any) -> Any:
+    """Return a list or a dictionary of declarations as one that refuses changes."""
+    if isinstance(declared, dict):
+        return ReadOnlyDict(declared)
+    return ReadOnlyList(declared) if isinstance(declared, list) else declared
 
 
 class Registrar:
@@ -191,11 +217,15 @@ class Registrar:
     # Routes.
 
     def route(self, rule: str, **options: Any) -> Callable[[F], F]:
-        """Register the decorated view for ``rule``; see :meth:`add_url_rule` for the options."""
+        """Register the decorated view for ``rule``; see :meth:`add_url_rule` for the options.
+
+        :raises TypeError: the rule is no string: the decorator was written without one.
+        """
+        if not isinstance(rule, str):
+            raise TypeError(f"A rule is missing for {rule!r}. Write '@app.route(\"/path\")'.")
 
         def decorator(f: F) -> F:
-            endpoint = options.pop("endpoint", None)
-            self.add_url_rule(rule, endpoint, f, **options)
+            self.add_url_rule(rule, view_func=f, **options)
             return f
 
         return decorator
@@ -288,6 +318,7 @@ class Registrar:
 
     def errorhandler(self, code_or_exception: int | type[Exception]) -> Callable[[F], F]:
         """Handle errors with a status code or of a class: ``f(error)`` returns the response."""
+        exception_class_and_code(code_or_exception)
 
         def decorator(f: F) -> F:
             self.register_error_handler(code_or_exception, f)
@@ -304,11 +335,11 @@ class Registrar:
         :raises ValueError: the code is no HTTP error's.
         :raises TypeError: an instance, or a class that is no exception's.
         """
-        exc_class, code = _exception_class_and_code(code_or_exception)
+        exc_class, code = exception_class_and_code(code_or_exception)
         self.error_handler_spec[None][code][exc_class] = f
 
 
-def _exception_class_and_code(
+def exception_class_and_code(
     code_or_exception: int | type[Exception],
 ) -> tuple[type[Exception], int | None]:
     """Say what a handler is for: ``404 -> (NotFound, 404)``, ``KeyError -> (KeyError, None)``."""
@@ -330,6 +361,15 @@ def _exception_class_and_code(
     if issubclass(code_or_exception, HTTPException):
         return code_or_exception, code_or_exception.code
     return code_or_exception, None
+
+
+def check_name(name: object) -> None:
+    """Refuse a function in the place of a name: the decorator was written without brackets."""
+    if callable(name):
+        raise TypeError(
+            f"{endpoint_of(name)!r} stands where a name is expected. Write the decorator with "
+            "brackets: '@app.template_filter()'."
+        )
 
 
 def endpoint_of(view: ViewFunction) -> str:

@@ -299,10 +299,10 @@ class SecureCookieSessionInterface(SessionInterface):
 
 def _vary_on_cookie(response: Response) -> None:
     # PERF: `response.vary` parses and watches the header (scenario: session).
-    if "Vary" in response.headers:
+    if any(name.lower() == "vary" for name, _ in response.headers):
         response.vary.add("Cookie")
     else:
-        response.headers["Vary"] = "Cookie"
+        response.headers.add("Vary", "Cookie")
 
 
 def _check_size(app: Flask, cookie: str) -> None:

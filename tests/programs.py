@@ -67,7 +67,7 @@ class Program:
     @property
     def url(self) -> str:
         """The URL it has announced, once it has."""
-        return str(wait_for(lambda: url_in(self.output)))
+        return str(self._wait_for(lambda: url_in(self.output)))
 
     def get(self, path: str = "/") -> str:
         """Return the body at a path of its server, as soon as it answers."""
@@ -79,7 +79,7 @@ class Program:
             except (ConnectionError, URLError):
                 return None
 
-        return str(wait_for(answer))
+        return str(self._wait_for(answer))
 
     def page(self, path: str, **headers: str) -> str:
         """Return the body at a path of its server, also of an error."""
@@ -91,7 +91,13 @@ class Program:
 
     def wait_for_output(self, text: str) -> None:
         """Wait until it has printed ``text``."""
-        wait_for(lambda: text in self.output)
+        self._wait_for(lambda: text in self.output)
+
+    def _wait_for(self, condition: Callable[[], Any]) -> Any:
+        try:
+            return wait_for(condition)
+        except TimeoutError:
+            raise TimeoutError(f"waited in vain; the program printed:\n{self.output}") from None
 
     def signal(self, number: int, *, group: bool = False) -> int:
         """Send a signal, to all processes as a terminal does or to the first; return the code."""

@@ -626,7 +626,7 @@ class TestStreams:
         coroutine: Any = not_a_generator()
         with (
             make_app().test_request_context(),
-            pytest.raises(TypeError, match="takes a generator, .* not 'coroutine'"),
+            pytest.raises(TypeError, match=r"takes a generator, .* not 'coroutine'"),
         ):
             stream_with_context(coroutine)
         coroutine.close()

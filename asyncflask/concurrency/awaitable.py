@@ -19,6 +19,9 @@ from asyncflask.exceptions import MissingAwaitError
 
 T = TypeVar("T")
 
+#: Modules that stand between a user's line, or a template's, and the result it makes.
+_NOT_THE_USERS = ("asyncflask.", "jinja2.")
+
 __all__ = ["Pending", "ReadyBytes", "ReadyStr", "is_async_callable", "resolve", "running_loop"]
 
 
@@ -41,9 +44,12 @@ class Pending(Generic[T]):
         self._used = False
         # The first frame outside this package is the line of the user's that made the result.
         frame = sys._getframe(1)
-        while frame.f_back and frame.f_globals.get("__name__", "").startswith("asyncflask."):
+        while frame.f_back and frame.f_globals.get("__name__", "").startswith(_NOT_THE_USERS):
             frame = frame.f_back
-        self._line = (frame.f_code.co_filename, frame.f_lineno)
+        line = frame.f_lineno
+        if "__jinja_template__" in frame.f_globals:
+            line = frame.f_globals["__jinja_template__"].get_corresponding_lineno(line)
+        self._line = (frame.f_code.co_filename, line)
 
     def __await__(self) -> Generator[Any, None, T]:
         self._used = True

@@ -114,6 +114,10 @@ class Journey(Generic[T]):
         carry(context)
         return result
 
+    def release(self) -> None:
+        """Give back the worker that is kept; the next stretch takes one again."""
+        self._give_back()
+
     def _drive(self, yielded: Any) -> Generator[Any, Any, T]:
         """Step the coroutine, which has last yielded ``yielded``."""
         coroutine = self._coroutine

@@ -148,6 +148,11 @@ class Worker:
         return await _hand_in(self.submit, function, context)
 
 
+def stand_alone() -> None:
+    """Let this task, which outlives the code that began it, not use the worker that waits there."""
+    _lent.set(None)
+
+
 async def _hand_in(
     submit: Callable[[Job], object], function: Callable[[], T], context: contextvars.Context
 ) -> T:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from numbers import Number
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response as StarletteResponse
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from asyncflask.concurrency import Pending
+from asyncflask.concurrency import Pending, is_async_callable
 from asyncflask.ctx import current
-from asyncflask.messages.response import Response
+from asyncflask.messages.response import RawHeaders, Response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,7 +40,7 @@ def make_response(app: Flask, value: Any) -> Response:
     if isinstance(value, str | bytes | bytearray):
         # Status and headers go to the class, which may treat them its own way.
         return cls(value, status=status, headers=headers)
-    response = value if isinstance(value, cls) else _from_body(app, value)
+    response = value if isinstance(value, cls | AsgiResponse) else _from_body(app, value)
     if status is not None:
         response.status = status
     if headers:
@@ -73,10 +75,12 @@ def _from_body(app: Flask, body: Any) -> Response:
         )
     if isinstance(body, Pending):
         body.raise_misuse("was returned by a view")
+    if isinstance(body, HTTPException):
+        body = body.get_response()
     if isinstance(body, SansIOResponse):
         return _from_werkzeug(app.response_class, body)
-    if _is_asgi(body):
-        return AsgiResponse(body)
+    if is_async_callable(body):
+        return AsgiResponse(body, nosniff=app.config["CONTENT_TYPE_NOSNIFF"])
     if isinstance(body, Iterator | AsyncIterable) and not hasattr(body, "__await__"):
         return app.response_class(cast(Any, body))
     if inspect.isawaitable(body):
@@ -86,6 +90,8 @@ def _from_body(app: Flask, body: Any) -> Response:
             f"{_returner()} returned a {type(body).__name__} that was not awaited. Write "
             "'return await ...', or make the view 'async def'."
         )
+    if isinstance(body, Number):  # JSON, but hardly meant: Flask takes it for a mistake as well
+        raise TypeError(f"{_returner()} returned the number {body!r}. {_EXPECTED}")
     return _from_json(app, body)
 
 
@@ -95,6 +101,11 @@ def _from_json(app: Flask, body: Any) -> Response:
     except TypeError as exc:
         if isinstance(body, Iterable) and not isinstance(body, Mapping | list):
             return app.response_class(cast(Any, body))
+        if callable(body):
+            raise TypeError(
+                f"{_returner()} returned the callable {body!r}, which is no ASGI application. A "
+                "WSGI application has to be wrapped to be one, with a2wsgi's WSGIMiddleware."
+            ) from None
         raise TypeError(
             f"{_returner()} returned a {type(body).__name__} that is no response: {exc}. "
             f"{_EXPECTED}"
@@ -106,18 +117,12 @@ def _from_werkzeug(cls: type[Response], foreign: SansIOResponse) -> Response:
     body = getattr(foreign, "response", b"")
     if isinstance(body, list | tuple) and not isinstance(foreign, Response):
         body = b"".join(cast(Any, foreign).iter_encoded())
-    response = cls(body, headers=foreign.headers)
-    response.status = foreign.status
-    close = getattr(foreign, "close", None)
+    response = cls(body, status=foreign.status)
+    response.headers = foreign.headers
+    close = getattr(foreign, "aclose", None) or getattr(foreign, "close", None)
     if close is not None:
         response.call_on_close(close)
     return response
-
-
-def _is_asgi(value: Any) -> bool:
-    """Whether ``value`` is an ASGI application: ``async def app(scope, receive, send)``."""
-    call = value if inspect.isroutine(value) else getattr(type(value), "__call__", None)  # noqa: B004
-    return call is not None and inspect.iscoroutinefunction(call)
 
 
 class AsgiResponse(Response):
@@ -129,17 +134,19 @@ class AsgiResponse(Response):
 
     automatically_set_content_length = False
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, nosniff: bool = False) -> None:
         super().__init__()
         self._app = app
-        self._content_type = None
+        self._known: RawHeaders = []
         if isinstance(app, StarletteResponse):
             self.status_code = app.status_code
-            self._known = _decode(app.raw_headers)
-        else:
-            self._known = []
+            self._known = list(app.raw_headers)
         self._known_status = self._status_code
-        self.headers = Headers(self._known)
+        self.headers = Headers(
+            [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._known]
+        )
+        if nosniff:
+            self.headers.setdefault("X-Content-Type-Options", "nosniff")
 
     @property
     def is_streamed(self) -> bool:
@@ -155,18 +162,14 @@ class AsgiResponse(Response):
 
     def _change(self, message: Message) -> Message:
         status = self._status_code if self._status_code != self._known_status else message["status"]
-        headers = Headers(_decode(message["headers"]))
-        now = list(self.headers)
-        for name in {
-            name for name, _ in self._known if (name, self.headers.get(name)) not in self._known
-        }:
-            headers.remove(name)
-        for name, value in now:
-            if (name, value) not in self._known:
-                headers.add(name, value)
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        return {**message, "status": status, "headers": [(n.lower(), v) for n, v in raw]}
-
-
-def _decode(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        now = self._raw_headers(())
+        added = [pair for pair in now if pair not in self._known]
+        removed = [pair for pair in self._known if pair not in now]
+        # What hooks set takes the place of what the application sends; these can stand beside it.
+        replaced = {name for name, _ in added} - {b"set-cookie", b"vary"}
+        kept = [
+            (name, value)
+            for name, value in message.get("headers", ())
+            if (name, value) not in removed and name.lower() not in replaced
+        ]
+        return {**message, "status": status, "headers": [*kept, *added]}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, cast
 
-from asyncflask.concurrency import Journey
+from asyncflask.concurrency import Journey, on_loop
 from asyncflask.concurrency.journey import keep_going
 from asyncflask.ctx import RequestContext, current
 from asyncflask.exceptions import WorkerPoolFullError
@@ -32,11 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("asyncflask")
 
-#: Stands for the None that a view returned, while None means that no view has answered yet.
-NO_VALUE: Any = object()
-
-#: A plain value on its way out: its bytes and its headers without the length.
-Plain = tuple[bytes, RawHeaders]
+#: A plain value on its way out: its two messages.
+Plain = tuple["Message", "Message"]
 
 
 class Dispatch:
@@ -59,11 +57,14 @@ class Dispatch:
         self._json: RawHeaders = [(b"content-type", b"application/json"), *self._extra]
         self._opens_session = app._opens_session_first()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection: HTTP, WebSocket or lifespan."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Handle one ASGI connection: HTTP, WebSocket or lifespan.
+
+        PERF: a plain function that returns the coroutine; the whole way of a request without hooks
+        is one coroutine (scenario: plain text).
+        """
         if scope["type"] != "http":
-            await self._other(scope, receive, send)
-            return
+            return self._other(scope, receive, send)
         route, endpoint, params, error = refuse(scope) or self._find(scope)
         if endpoint is None:
             endpoint = self._miss if route is None else self._foreign
@@ -74,87 +75,65 @@ class Dispatch:
         scope["route"] = route
         scope["endpoint"] = endpoint.function
         scope["path_params"] = params
+        return self._run_elsewhere(context) if endpoint.elsewhere else self._run(context)
+
+    async def _run_elsewhere(self, context: RequestContext) -> None:
+        """Run a request on a journey, for its ``def`` functions, or let a mounted app do it."""
         token = current.set(context)
         try:
-            if endpoint.elsewhere:
-                answer = await self._respond_elsewhere(context)
+            if context.endpoint is self._foreign:
+                await self._hand_over(context)
             else:
-                answer = await self._respond(context)
-            if answer.__class__ is tuple:
-                body, headers = answer
-                length = (b"content-length", b"%d" % len(body))
-                await send(
-                    {"type": "http.response.start", "status": 200, "headers": [*headers, length]}
+                context.journey = Journey(
+                    self._run(context),
+                    self._app.pool,
+                    worker=context.scope.get("asyncflask.worker"),
+                    keep=context.endpoint.keep_worker,
                 )
-                if scope["method"] == "HEAD":
-                    body = b""
-                await send({"type": "http.response.body", "body": body})
-            elif answer is not None:
-                await self._deliver(context, answer)
-            if context.reraise:
-                raise context.error  # type: ignore[misc]  # the two are set together
+                await context.journey
         finally:
             current.reset(token)
 
-    # From the hooks to the response.
+    async def _run(self, context: RequestContext) -> None:
+        """The life of a request: hooks, view, response, teardowns, and sending it.
 
-    async def _respond(self, context: RequestContext) -> Any:
-        """Run everything up to the response; with its teardowns, unless it is streamed.
-
-        PERF: one coroutine for the whole way of a request without hooks; what is not needed is
-        not called (scenario: plain text).
-
-        :returns: a ``Response``, or ``Plain`` for a value that nobody waits to see as one.
+        On a journey it changes place as its functions need it.
         """
         endpoint = context.endpoint
+        token = None if endpoint.elsewhere else current.set(context)
         value: Any = None
         answer: Any = None
         try:
-            if endpoint.prelude or request_started.receivers:
-                value = await self._run_before(context)
-            if value is None:
-                value = await endpoint.view(**context.params)
+            try:
+                if endpoint.prelude or request_started.receivers:
+                    value = await self._run_before(context)
                 if value is None:
-                    value = NO_VALUE
-            if endpoint.direct and not (
-                context.after_functions is not None
-                or context._session is not None
-                or request_finished.receivers
+                    value = await endpoint.view(**context.params)
+                if endpoint.direct and not (
+                    context.after_functions is not None
+                    or context._session is not None
+                    or request_finished.receivers
+                ):
+                    answer = self._plain(context, value)
+                if answer is None:
+                    answer = await self._finish(context, value)
+            except BaseException as exc:
+                answer = await self._recover(context, exc)
+            if (
+                endpoint.has_end
+                or answer.__class__ is not tuple
+                or (context._request is not None and context.has_form)
+                or request_tearing_down.receivers
+                or appcontext_tearing_down.receivers
             ):
-                answer = (
-                    (value.encode(), self._html) if value.__class__ is str else self._plain(value)
-                )
-            if answer is None:
-                answer = await self._finish(context, value)
-        except BaseException as exc:
-            answer = await self._recover(context, exc, seen=value is not None)
-        if (
-            answer.__class__ is not tuple
-            or endpoint.teardown
-            or (context._request is not None and context.has_form)
-            or request_tearing_down.receivers
-            or appcontext_tearing_down.receivers
-        ):
-            return await self._end(context, answer)
-        return answer
-
-    async def _respond_elsewhere(self, context: RequestContext) -> Any:
-        """Respond in a worker, as far as functions are ``def``; or let a mounted app do it."""
-        if context.endpoint is self._foreign:
-            await self._hand_over(context)
-            return None
-        answer = await self._travel(context, self._respond(context))
-        context.journey = None
-        return answer
-
-    def _travel(self, context: RequestContext, coroutine: Any) -> Journey[Any]:
-        context.journey = Journey(
-            coroutine,
-            self._app.pool,
-            worker=context.scope.get("asyncflask.worker"),
-            keep=context.endpoint.keep_worker,
-        )
-        return context.journey
+                await self._conclude(context, answer)
+            else:
+                start, body = answer
+                await context.send(start)
+                await context.send(body)
+        finally:
+            if token is not None:
+                current.reset(token)
 
     async def _run_before(self, context: RequestContext) -> Any:
         """Run what comes before the view; what it returns, unless None, answers the request."""
@@ -171,15 +150,14 @@ class Dispatch:
                 return value
         return None
 
-    async def _recover(self, context: RequestContext, exc: BaseException, seen: bool) -> Response:
-        """Answer an error.
+    async def _recover(self, context: RequestContext, exc: BaseException) -> Response:
+        """Answer an error. Handlers are asked for those of hooks and views, as in Flask.
 
-        :param seen: the view had answered already; no handler is asked, as in Flask.
         :raises BaseException: a cancellation, or an error that is to reach the server or the test;
             the teardown functions have run then, or will.
         """
         try:
-            if isinstance(exc, Exception) and not seen:
+            if isinstance(exc, Exception) and not context.answered:
                 try:
                     return await self._finish(context, await self._errors.handle(context, exc))
                 except Exception as unhandled:
@@ -205,20 +183,11 @@ class Dispatch:
             _log.exception("The response to an error could not be finished")
             return self._app.make_response(value)
 
-    async def _end(self, context: RequestContext, answer: Any) -> Any:
-        """Run the teardowns, unless they have to wait for the last byte of a stream."""
-        if answer.__class__ is not tuple and answer.is_streamed:
-            journey = context.journey
-            if journey is None or not journey.abandoned:
-                return answer
-            await answer.aclose()  # nobody is there to get it
-        await self.tear_down(context, context.error)
-        return answer
-
     async def _finish(self, context: RequestContext, value: Any) -> Response:
         """Make the response, let the hooks see it, save the session."""
         app = self._app
-        response = app.make_response(None if value is NO_VALUE else value)
+        context.answered = True
+        response = app.make_response(value)
         for function in context.after_functions or ():
             response = await call_function(context, function, response)
             if response is None:
@@ -233,14 +202,26 @@ class Dispatch:
             await announce(context, request_finished, response=response)
         return response
 
-    def _plain(self, value: Any) -> Plain | None:
+    def _plain(self, context: RequestContext, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
         kind = value.__class__
-        if kind is dict or kind is list:
-            return self._app.json.dumps_bytes(value), self._json
-        if kind is bytes:
-            return value, self._html
-        return None
+        headers = self._html
+        if kind is str:
+            body = value.encode()
+        elif kind is dict or kind is list:
+            body = self._app.json.dumps_bytes(value)
+            headers = self._json
+        elif kind is bytes:
+            body = value
+        else:
+            return None
+        length = (b"content-length", b"%d" % len(body))
+        if context.scope["method"] == "HEAD":
+            body = b""
+        return (
+            {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
+            {"type": "http.response.body", "body": body},
+        )
 
     async def _open_session(self, context: RequestContext) -> None:
         interface = self._app.session_interface
@@ -257,8 +238,29 @@ class Dispatch:
 
     # Out.
 
+    async def _conclude(self, context: RequestContext, answer: Response | Plain) -> None:
+        """Run the teardowns and send: a streamed response is torn down after its last byte."""
+        journey = context.journey
+        streamed = not isinstance(answer, tuple) and answer.is_streamed
+        if not streamed:
+            await self.tear_down(context, context.error)
+        if journey is not None:
+            await on_loop
+            if journey.abandoned:  # nobody is there to get it
+                if streamed:
+                    await cast(Response, answer).aclose()
+                    await self.tear_down(context, context.error)
+                return
+            journey.release()  # a slow client holds no thread
+        if isinstance(answer, tuple):
+            for message in answer:
+                await context.send(message)
+        else:
+            await self._deliver(context, answer)
+        if context.reraise:
+            raise cast(Exception, context.error)
+
     async def _deliver(self, context: RequestContext, response: Response) -> None:
-        """Send a response; a streamed one is torn down after its last byte."""
         if not response.is_streamed:
             await self._send_complete(context, response)
             return
@@ -266,16 +268,15 @@ class Dispatch:
         try:
             await self._send_streamed(context, response)
         except asyncio.CancelledError as exc:
-            error = exc
+            self._tear_down_beside(context, exc)
             raise
         except Exception as exc:
             error = exc
-            await self._errors.handle_broken_stream(context, exc)
+        try:
+            if error is not None and error is not context.error:
+                await self._errors.handle_broken_stream(context, cast(Exception, error))
         finally:
-            if isinstance(error, asyncio.CancelledError):
-                self._tear_down_beside(context, error)
-            else:
-                await self._tear_down_after_stream(context, error)
+            await self.tear_down(context, error)
 
     async def _send_complete(self, context: RequestContext, response: Response) -> None:
         start, body = response.messages(context.scope["method"], self._extra)
@@ -317,17 +318,14 @@ class Dispatch:
         if context.has_form:
             context.request.close()
 
-    async def _tear_down_after_stream(
-        self, context: RequestContext, exc: BaseException | None
-    ) -> None:
-        if context.endpoint.elsewhere:
-            await self._travel(context, self.tear_down(context, exc))
-            context.journey = None
-        else:
-            await self.tear_down(context, exc)
-
     def _tear_down_beside(self, context: RequestContext, exc: BaseException) -> None:
-        keep_going(self._tear_down_after_stream(context, exc))
+        context.journey = Journey(
+            self.tear_down(context, exc),
+            self._app.pool,
+            worker=context.scope.get("asyncflask.worker"),
+            keep=True,
+        )
+        keep_going(_finish_journey(context.journey))
 
     # What is not ours.
 
@@ -369,6 +367,10 @@ class Dispatch:
         _, child_scope = route.matches(scope)
         scope.update(child_scope)
         await route.handle(scope, receive, send)
+
+
+async def _finish_journey(journey: Journey[None]) -> None:
+    await journey
 
 
 def _returned_none(function: Any) -> TypeError:

@@ -175,8 +175,6 @@ class Errors:
             return app.redirect(exc.new_url, exc.code)
         if exc.response is not None:
             return app.make_response(exc.response)
-        if isinstance(exc, RequestRedirect):
-            return app.redirect(exc.new_url, exc.code)
         scope: Any = context.scope
         headers = Headers(exc.get_headers(None, scope))
         if not _prefers_json(context):

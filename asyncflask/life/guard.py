@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from werkzeug.exceptions import BadRequest, HTTPException
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 Refusal = tuple[None, None, dict[str, Any], HTTPException]
 
 _HOST = re.compile(rb"(?:[a-z0-9._~%!$&'()*+,;=-]*|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.I)
+
+
+_name_of = itemgetter(0)
 
 
 @lru_cache(maxsize=256)
@@ -28,13 +33,13 @@ def refuse(scope: Scope) -> Refusal | None:
     Refused are a duplicate or malformed ``Host`` (RFC 9112, section 3.2) and a path that cannot be
     decoded or has NUL or line breaks.
     """
-    host = None
-    for name, value in scope["headers"]:
-        if name == b"host":
-            if host is not None:
-                return _refusal("The request has more than one Host header.")
-            host = value
-    if host is not None and not _is_host(host):
+    headers = scope["headers"]
+    # PERF: a loop over all headers costs twice as much (scenario: plain text).
+    names = list(map(_name_of, headers))
+    count = names.count(b"host")
+    if count > 1:
+        return _refusal("The request has more than one Host header.")
+    if count and not _is_host(headers[names.index(b"host")][1]):
         return _refusal("The Host header is malformed.")
     path: str = scope["path"]
     # PERF: one call says that there is nothing to look at (scenario: plain text).
@@ -46,10 +51,11 @@ def refuse(scope: Scope) -> Refusal | None:
 def _refuse_path(path: str, raw_path: bytes | None) -> Refusal | None:
     if "\0" in path or "\r" in path or "\n" in path:
         return _refusal("The path has a control character that no address has.")
-    # Servers decode with replacement; U+FFFD may also have been sent as such.
-    if "\ufffd" in path and (raw_path is None or b"%EF%BF%BD" not in raw_path.upper()):
-        return _refusal("The path is not UTF-8.")
-    if any("\ud800" <= char <= "\udfff" for char in path):
+    try:
+        path.encode()  # a server may have decoded with lone surrogates
+        if "\ufffd" in path:  # or with replacement; U+FFFD may also have been sent as such
+            unquote_to_bytes(raw_path or b"%FF").decode()
+    except UnicodeError:
         return _refusal("The path is not UTF-8.")
     return None
 

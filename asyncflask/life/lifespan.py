@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable
+from asyncflask.concurrency.pool import stand_alone
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -37,6 +37,7 @@ class BackgroundTasks:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, name: str, run: Callable[[], Awaitable[Any]]) -> None:
+        stand_alone()
         try:
             await run()
         except Exception:
@@ -44,15 +45,20 @@ class BackgroundTasks:
 
     async def drain(self, seconds: float | None) -> None:
         """Wait for the tasks, at most so many seconds; what is left is cancelled."""
+        try:
+            async with asyncio.timeout(seconds):
+                while tasks := self._tasks_here():  # tasks may add tasks
+                    await asyncio.wait(tasks)
+        except TimeoutError:
+            late = self._tasks_here()
+            for task in late:
+                _log.warning("The background task %r was cancelled at shutdown", task.get_name())
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _tasks_here(self) -> list[asyncio.Task[None]]:
         here = asyncio.get_running_loop()
-        tasks = [task for task in self._tasks if task.get_loop() is here]
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            _log.warning("The background task %r was cancelled at shutdown", task.get_name())
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        return [task for task in self._tasks if task.get_loop() is here]
 
 
 @asynccontextmanager
@@ -60,25 +66,34 @@ async def serving(app: Flask) -> AsyncIterator[Any]:
     """The lifespan of an application: what ``app.router`` runs at start and at shutdown.
 
     At start: the application's ``lifespan``, ``while_serving`` generators up to their ``yield``,
-    ``before_serving`` functions. At shutdown: background tasks are waited for, then the same in
-    reverse, with ``after_serving``.
+    ``before_serving`` functions. At shutdown: background tasks are waited for, then
+    ``after_serving`` functions, the rest of the generators and of the ``lifespan``. One that fails
+    does not keep the others from running.
     """
     app.freeze()
+    try:
+        async with app._user_lifespan(app) as state, _serving_hooks(app):
+            yield state
+    finally:
+        app.close_pools()
+
+
+@asynccontextmanager
+async def _serving_hooks(app: Flask) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        state = await stack.enter_async_context(app._user_lifespan(app))
         async with app.app_context():
-            for function in app.while_serving_gens:
-                await stack.enter_async_context(asynccontextmanager(function)())
+            for generator in app.while_serving_gens:
+                await stack.enter_async_context(asynccontextmanager(generator)())
             for function in app.before_serving_funcs:
                 await _call(app, function)
         try:
-            yield state
+            yield
         finally:
             await app.background_tasks.drain(app.config["SHUTDOWN_TIMEOUT"])
+            for function in reversed(app.after_serving_funcs):
+                stack.push_async_callback(_call, app, function)
             async with app.app_context():
-                for function in app.after_serving_funcs:
-                    await _call(app, function)
-            app.close_pools()
+                await stack.aclose()
 
 
 async def _call(app: Flask, function: Callable[[], Any]) -> None:
@@ -88,7 +103,7 @@ async def _call(app: Flask, function: Callable[[], Any]) -> None:
         await app.run_sync(function)
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def no_lifespan(_app: Flask) -> AsyncIterator[None]:
     """The lifespan of an application that was given none."""
     yield

@@ -17,7 +17,7 @@ from asyncflask.ctx import current
 from asyncflask.exceptions import SetupError
 from asyncflask.helpers import blueprint_names
 from asyncflask.life.calls import AsyncFunction, on_journey
-from asyncflask.registrar import ReadOnlyDict
+from asyncflask.registrar import read_only
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -46,6 +46,8 @@ class Endpoint:
     keep_worker: bool
     #: A plain return value can be sent as it is: nobody waits to see a response.
     direct: bool
+    #: Something runs after the response is made: teardowns, or the way back to the loop.
+    has_end: bool
 
 
 class ErrorHandlers:
@@ -137,6 +139,7 @@ def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint
         elsewhere=threaded,
         keep_worker=not is_async_callable(view),
         direct=not after and app._sends_plain_values(),
+        has_end=threaded or bool(teardown),
     )
 
 
@@ -157,7 +160,7 @@ def _unchanged(function: AsyncFunction) -> AsyncFunction:
 def make_read_only(app: Flask) -> None:
     """End the registrations of an application that starts."""
     for attribute in app._declarations:
-        setattr(app, attribute, _read_only(getattr(app, attribute)))
+        setattr(app, attribute, read_only(getattr(app, attribute)))
 
 
 def _gather(
@@ -168,19 +171,6 @@ def _gather(
         own = declared.get(name, ())
         functions.extend(reversed(own) if reverse else own)
     return functions
-
-
-def _read_only(declared: dict[Any, Any]) -> ReadOnlyDict:
-    return ReadOnlyDict(
-        {
-            key: tuple(value)
-            if isinstance(value, list)
-            else _read_only(value)
-            if isinstance(value, dict)
-            else value
-            for key, value in declared.items()
-        }
-    )
 
 
 async def raise_routing_exception() -> None:

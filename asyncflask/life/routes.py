@@ -6,7 +6,8 @@ part in the table as a literal prefix, any other is tried after the rules, in or
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Match, Mount, NoMatchFound
@@ -15,6 +16,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Not
 from werkzeug.routing import BuildError, RequestRedirect
 
 from asyncflask.routing import Miss, Rule
+from asyncflask.routing.redirects import SAFE
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -64,7 +66,8 @@ class RuleRoute(BaseRoute):
         """Say whether this is the route of ``scope``; the router's answer is kept there."""
         if scope["type"] not in ("http", "websocket"):
             return Match.NONE, {}
-        key = (scope["path"], scope.get("method"))
+        # Applications can be mounted in each other: the scope is the same, the router is not.
+        key = (self._router, scope["path"], scope.get("root_path"), scope.get("method"))
         kept = scope.get(_ANSWER)
         if kept is None or kept[0] != key:
             kept = scope[_ANSWER] = (key, self._router.find(scope))
@@ -82,10 +85,13 @@ class RuleRoute(BaseRoute):
         if name != self.name:
             raise NoMatchFound(name, path_params)
         try:
-            path = self._router.flask.url_map.build(name, path_params, append_unknown=False)
+            url = urlsplit(
+                self._router.flask.url_map.build(name, path_params, append_unknown=False)
+            )
         except BuildError:
             raise NoMatchFound(name, path_params) from None
-        return URLPath(path=path, protocol="websocket" if self.rule.websocket else "http")
+        protocol: Literal["http", "websocket"] = "websocket" if self.rule.websocket else "http"
+        return URLPath(path=url.path, protocol=protocol, host=url.netloc)
 
     def __repr__(self) -> str:
         return f"<RuleRoute {self.path!r} -> {self.name!r}>"
@@ -117,25 +123,28 @@ class Router(StarletteRouter):
     def compile(self) -> Matcher:
         """Compile rules and mounts into the table that requests are matched with."""
         url_map = self.flask.url_map
-        mounts = [route for route in self.routes if isinstance(route, Mount)]
-        extra = [_mount_rule(mount) for mount in mounts if not _has_params(mount)]
-        taken = {id(rule.target) for rule in extra}
-        self._matcher = matcher = url_map.compile(extra)
-        self._foreign = tuple(
+        for rule in url_map.iter_rules():
+            if rule.target is None:  # added to the map itself: `app.url_map.add(Rule(...))`
+                self.add_rule(rule)
+        foreign = [route for route in self.routes if not isinstance(route, RuleRoute)]
+        # With host matching each rule is for one host, while a mount is for all of them.
+        mounts = [
             route
-            for route in self.routes
-            if not isinstance(route, RuleRoute) and id(route) not in taken
-        )
+            for route in foreign
+            if isinstance(route, Mount) and "{" not in route.path and not url_map.host_matching
+        ]
+        self._matcher = matcher = url_map.compile(map(_mount_rule, mounts))
+        self._foreign = tuple(route for route in foreign if route not in mounts)
         return matcher
 
     def freeze(self, plan: Plan) -> None:
-        """Give every route its endpoint and compile the table."""
+        """Compile the table and give every route its endpoint."""
+        self.compile()
         for route in self.routes:
             if isinstance(route, RuleRoute):
                 route.plan = plan.endpoint(route.name)
                 if route.rule.provide_automatic_options:
                     route.options_plan = plan.options_for(route.plan)
-        self.compile()
 
     def find(self, scope: Scope) -> Found:
         """Find the route for a request.
@@ -147,28 +156,50 @@ class Router(StarletteRouter):
         if root:
             root = root.rstrip("/")
             if not path.startswith(root) or path[len(root) : len(root) + 1] not in ("", "/"):
-                return None, None, {}, NotFound()
+                return self._find_in_origin_form(scope) or (None, None, {}, NotFound())
             path = path[len(root) :] or "/"
         matcher = self._matcher or self.compile()
         method = scope.get("method", "GET")
-        domain = self._domain(scope) if matcher.uses_hosts else ""
-        found = matcher.match(path, method, domain, scope["type"] == "websocket")
+        websocket = scope["type"] == "websocket"
+        if matcher.uses_hosts:
+            found = matcher.match(path, method, self._domain(scope), websocket)
+        else:  # PERF: one call less (scenario: plain text)
+            found = matcher.find("", path, method, websocket) or matcher.explain(
+                "", path, method, websocket
+            )
         if isinstance(found, Miss):
-            return self._find_foreign(scope, found)
+            return self._find_in_origin_form(scope) or self._find_foreign(scope, found)
         rule, params = found
         route = rule.target
         if route.__class__ is not RuleRoute:
-            return route, None, params, None
+            return route, None, scope.get("path_params", {}), None
         if method == "OPTIONS" and rule.provide_automatic_options:
             return route, route.options_plan, {}, None
         return route, route.plan, params, None
 
     def _find_foreign(self, scope: Scope, miss: Miss) -> Found:
+        partial = None
         for route in self._foreign:
-            match, child_scope = route.matches(scope)
-            if match is not Match.NONE:
-                return route, None, dict(child_scope), None
-        return None, None, {}, _routing_error(scope, miss)
+            match, _ = route.matches(scope)
+            if match is Match.FULL:
+                partial = route
+                break
+            if match is Match.PARTIAL and partial is None:
+                partial = route
+        if partial is None:
+            return None, None, {}, _routing_error(scope, miss)
+        return partial, None, scope.get("path_params", {}), None
+
+    def _find_in_origin_form(self, scope: Scope) -> Found | None:
+        """Find the route for ``GET http://host/path``, which some servers pass on as it came.
+
+        It is as good a request as ``GET /path`` (RFC 9112, section 3.2.2), so the scope gets that.
+        """
+        scheme, _, rest = scope["path"].partition("://")
+        if not rest or "/" in scheme:
+            return None
+        scope["path"] = "/" + rest.partition("/")[2]
+        return self.find(scope)
 
     def allowed_methods(self, scope: Scope) -> list[str]:
         """Return the methods that the path of a request may be asked with."""
@@ -200,7 +231,7 @@ def _routing_error(scope: Scope, miss: Miss) -> HTTPException:
 def _redirect(scope: Scope, location: str, miss: Miss) -> RequestRedirect:
     """The redirect to another address: a path, so that it holds behind any proxy."""
     if "://" not in location and not location.startswith("//"):
-        location = scope.get("root_path", "").rstrip("/") + location
+        location = quote(scope.get("root_path", "").rstrip("/"), safe=SAFE) + location
         if miss.domain is not None:
             location = f"{scope.get('scheme', 'http')}://{miss.domain}{location}"
     query = scope.get("query_string", b"").decode("latin-1")
@@ -209,10 +240,6 @@ def _redirect(scope: Scope, location: str, miss: Miss) -> RequestRedirect:
     redirect = RequestRedirect(location)
     redirect.code = miss.redirect_code
     return redirect
-
-
-def _has_params(mount: Mount) -> bool:
-    return "{" in mount.path
 
 
 def _mount_rule(mount: Mount) -> Rule:

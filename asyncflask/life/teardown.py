@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable, running_loop
@@ -17,54 +19,58 @@ if TYPE_CHECKING:
 _log = logging.getLogger("asyncflask")
 
 
-def _functions(context: AppContext) -> Iterator[Callable[..., Any]]:
-    app = context.app
-    if isinstance(context, RequestContext):
-        for name in (*blueprint_names(context.endpoint.name), None):
-            yield from reversed(app.teardown_request_funcs.get(name, ()))
-    yield from reversed(app.teardown_appcontext_funcs)
-
-
 def tear_down_in_place(context: AppContext, exc: BaseException | None) -> None:
     """Run the teardown functions in this thread: ``async def`` ones on the context's loop."""
-    for function in _functions(context):
+    for call in (*_functions(context, exc), *_receivers(context, exc)):
         try:
-            if is_async_callable(function) and running_loop() is not None:
+            if is_async_callable(call) and running_loop() is not None:
                 raise RuntimeError(
                     "An 'async def' teardown function cannot run at the end of a 'with' block in "
                     "'async def' code. Use 'async with'."
                 )
-            context.app.ensure_sync(function)(exc)
+            context.app.ensure_sync(call)()
         except Exception:
-            _log.exception("The teardown function %r failed", _name(function))
-    for receiver_result in _announced(context, exc):
-        del receiver_result
+            _log_failure(call)
     _close(context)
 
 
 async def tear_down(context: AppContext, exc: BaseException | None) -> None:
-    """Run the teardown functions, each in its place."""
-    for function in _functions(context):
+    """Run the teardown functions, each in its place, and the receivers here."""
+    for call in _functions(context, exc):
         try:
-            if is_async_callable(function):
-                await function(exc)
+            if is_async_callable(call):
+                await call()
             else:
-                await context.app.run_sync(function, exc)
+                await context.app.run_sync(call)
         except Exception:
-            _log.exception("The teardown function %r failed", _name(function))
-    for result in _announced(context, exc):
-        if hasattr(result, "__await__"):
-            await result
+            _log_failure(call)
+    for call in _receivers(context, exc):
+        try:
+            result = call()
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            _log_failure(call)
     _close(context)
 
 
-def _announced(context: AppContext, exc: BaseException | None) -> Iterator[Any]:
+def _functions(context: AppContext, exc: BaseException | None) -> Iterator[partial[Any]]:
+    app = context.app
+    if isinstance(context, RequestContext):
+        for name in (*blueprint_names(context.endpoint.name), None):
+            for function in reversed(app.teardown_request_funcs.get(name, ())):
+                yield partial(function, exc)
+    for function in reversed(app.teardown_appcontext_funcs):
+        yield partial(function, exc)
+
+
+def _receivers(context: AppContext, exc: BaseException | None) -> Iterator[partial[Any]]:
     signals = [appcontext_tearing_down]
     if isinstance(context, RequestContext):
         signals.insert(0, request_tearing_down)
     for signal in signals:
-        for _, result in signal.send(context.app, exc=exc):
-            yield result
+        for receiver in signal.receivers_for(context.app):
+            yield partial(receiver, context.app, exc=exc)
 
 
 def _close(context: AppContext) -> None:
@@ -72,5 +78,6 @@ def _close(context: AppContext) -> None:
         context.request.close()
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", repr(function))
+def _log_failure(call: partial[Any]) -> None:
+    name = getattr(call.func, "__name__", repr(call.func))
+    _log.exception("The teardown function %r failed", name)

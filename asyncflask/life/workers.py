@@ -61,9 +61,12 @@ class Workers:
         :raises WorkerPoolFullError: no thread came free in time.
         """
         context = current.get(None)
-        journey = None if context is None else context.journey
+        # An app context that stands in the request is in the request's place too.
+        request_context = None if context is None else context.request_context
+        journey = None if request_context is None else request_context.journey
         if journey is not None and journey.worker is not None:
-            return await journey.run(functools.partial(function, *args, **kwargs))
+            result: T = await journey.run(functools.partial(function, *args, **kwargs))
+            return result
         return await self.pool.run(function, *args, **kwargs)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from functools import lru_cache
 from http import HTTPStatus
@@ -19,7 +20,14 @@ from werkzeug.urls import iri_to_uri
 from werkzeug.utils import get_content_type
 
 import asyncflask.json as json
-from asyncflask.concurrency import Pending, ReadyBytes, ReadyStr, resolve, running_loop
+from asyncflask.concurrency import (
+    Pending,
+    ReadyBytes,
+    ReadyStr,
+    is_async_callable,
+    resolve,
+    running_loop,
+)
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -32,12 +40,21 @@ RawHeaders = list[tuple[bytes, bytes]]
 #: Sent with every response that does not set it: browsers must not guess another content type.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 Chunks = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
 
 
 @lru_cache(maxsize=256)
 def _full_content_type(mimetype: str) -> str:
     return get_content_type(mimetype, "utf-8")
+
+
+@lru_cache(maxsize=256)
+def _wire_name(name: str) -> bytes:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1).")
+    return name.lower().encode()
 
 
 def has_body(status: int) -> bool:
@@ -51,8 +68,8 @@ class Response(SansIOResponse):
     :param response: the body: ``str``, ``bytes``, a list of them, or an iterable or async iterable
         that is streamed. Sync iterables are pulled in threads.
     :param status: ``200``, ``"200 OK"`` or an ``HTTPStatus``; the class's ``default_status`` else.
-    :param headers: a mapping, pairs, or Werkzeug's ``Headers``. Names and values with line breaks
-        are refused with a ``ValueError``.
+    :param headers: a mapping, pairs, or Werkzeug's ``Headers``. Line breaks are refused with a
+        ``ValueError``: in values when they are set, in names when they are sent.
     :param mimetype: content type without its parameters; text types get ``charset=utf-8``.
     :param content_type: the whole content type, in place of ``mimetype``.
     :param direct_passthrough: accepted for Flask's code; bodies are never copied here.
@@ -79,22 +96,23 @@ class Response(SansIOResponse):
         direct_passthrough: bool = False,
     ) -> None:
         # PERF: `Headers` is made at the first access only (scenarios: hooks, session).
-        if headers:
-            self._headers = headers if isinstance(headers, Headers) else Headers(headers)
+        own = None
+        if headers is not None:
+            own = self._headers = headers if isinstance(headers, Headers) else Headers(headers)
         if content_type is None:
-            if mimetype is None and not (headers and "content-type" in self.headers):
+            if mimetype is None and (own is None or "content-type" not in own):
                 mimetype = self.default_mimetype
             if mimetype is not None:
                 content_type = _full_content_type(mimetype)
         self._content_type = content_type
-        if headers and content_type is not None:
-            self.headers["Content-Type"] = content_type
+        if own is not None and content_type is not None:
+            own["Content-Type"] = content_type
         if status is None:
             self._status_code = self.default_status
         else:
             self.status = status
         if response is None:
-            self.response: bytes | Chunks = b""
+            self.response: bytes | Chunks = []
         elif isinstance(response, str | bytes | bytearray):
             self.set_data(response)
         else:
@@ -110,6 +128,9 @@ class Response(SansIOResponse):
             content_type = self._content_type
             headers = Headers([] if content_type is None else [("Content-Type", content_type)])
             self._headers = headers
+            # Werkzeug's responses have the length of a `str` or `bytes` from the beginning.
+            if self.automatically_set_content_length and isinstance(self.response, bytes):
+                headers["Content-Length"] = str(len(self.response))
         return headers
 
     @headers.setter
@@ -152,17 +173,15 @@ class Response(SansIOResponse):
 
         :param as_text: decode the body as UTF-8.
         """
-        if not self.is_streamed:
+        in_def_code = running_loop() is None
+        if not self.is_streamed or (in_def_code and not isinstance(self.response, AsyncIterable)):
             return _ready(self._join(), as_text)
-        if not isinstance(self.response, AsyncIterable) and running_loop() is None:
-            self.response = b"".join(self.iter_encoded())
-            return self.get_data(as_text)
         return resolve(lambda: self._read_all(as_text), loop=None, expression="response.get_data()")
 
     def set_data(self, value: str | bytes | bytearray) -> None:
-        """Replace the body, and the ``Content-Length`` if there is one."""
+        """Replace the body, and the ``Content-Length``."""
         self.response = value.encode() if isinstance(value, str) else bytes(value)
-        if self._headers is not None and "content-length" in self._headers:
+        if self._headers is not None and self.automatically_set_content_length:
             self._headers["Content-Length"] = str(len(self.response))
 
     @property
@@ -175,20 +194,32 @@ class Response(SansIOResponse):
         self.set_data(value)
 
     def _join(self) -> bytes:
-        if not isinstance(self.response, bytes):
+        body = self.response
+        if not isinstance(body, bytes):
             self.response = b"".join(self.iter_encoded())
-        return self.response
+            _close(body)
+        return cast(bytes, self.response)
 
     async def _read_all(self, as_text: bool) -> str | bytes:
+        body = self.response
         self.response = b"".join([chunk async for chunk in self._iterate()])
+        _close(body)
         return self.response.decode() if as_text else self.response
 
     def iter_encoded(self) -> Iterator[bytes]:
-        """Yield the pieces of a body that is no async iterable, as bytes."""
+        """Yield the pieces of the body as bytes.
+
+        :raises RuntimeError: the body is an async iterable.
+        """
         if isinstance(self.response, bytes):
             yield self.response
+        elif isinstance(self.response, AsyncIterable):
+            raise RuntimeError(
+                "The body of this response is an async iterable. Read it first, with "
+                "'await response.get_data()'."
+            )
         else:
-            for chunk in cast("Iterable[str] | Iterable[bytes]", self.response):
+            for chunk in self.response:
                 yield _encode(chunk)
 
     def calculate_content_length(self) -> int | None:
@@ -203,8 +234,11 @@ class Response(SansIOResponse):
         """
         if not (force or self.is_json):
             return None
+        data = self.get_data()
+        if isinstance(data, Pending):
+            data.raise_misuse("was parsed as JSON")
         try:
-            return json.loads(self.get_data())
+            return json.loads(data)
         except ValueError:
             if silent:
                 return None
@@ -225,11 +259,17 @@ class Response(SansIOResponse):
         return func
 
     def close(self) -> None:
-        """Close the body if it can be closed, and call the :meth:`call_on_close` functions."""
-        close = getattr(self.response, "close", None)
-        if close is not None:
-            close()
+        """Close the body if it can be closed, and call the :meth:`call_on_close` functions.
+
+        :raises RuntimeError: one of them is ``async def``.
+        """
+        _close(self.response)
         for func in self._on_close or ():
+            if is_async_callable(func):
+                raise RuntimeError(
+                    f"{func!r} is to be called when this response is closed, and it is "
+                    "'async def'. Write 'await response.aclose()'."
+                )
             func()
 
     async def aclose(self) -> None:
@@ -327,7 +367,7 @@ class Response(SansIOResponse):
 
         :param extra: headers that are added unless they are set.
         """
-        if self._headers is not None:
+        if self._headers is not None or self._status_code == 304:
             raw = self._raw_headers(extra)
         elif self._content_type is None:
             raw = list(extra)
@@ -364,10 +404,10 @@ class Response(SansIOResponse):
             headers.remove("Content-Length")
         raw: RawHeaders = []
         for name, value in headers:
-            lower = name.lower()
-            if lower in ("location", "content-location"):
+            wire_name = _wire_name(name)
+            if wire_name in (b"location", b"content-location"):
                 value = iri_to_uri(value)
-            raw.append((lower.encode("latin-1"), value.encode("latin-1", "replace")))
+            raw.append((wire_name, value.encode("latin-1", "replace")))
         raw.extend(pair for pair in extra if pair[0].decode() not in headers)
         return raw
 
@@ -392,6 +432,12 @@ class Response(SansIOResponse):
             chunks = iterate_in_threadpool(chunks)
         async for chunk in chunks:
             yield _encode(chunk)
+
+
+def _close(body: object) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
 
 
 def _encode(chunk: str | bytes | Any) -> bytes:

@@ -81,15 +81,19 @@ class Matcher:
             domain = host.lower()
             if "/" in domain or path[:1] not in ("", "/"):
                 return NOT_FOUND  # it would move the border between the host and the path
-        return self._find(domain, path, method, websocket) or self._miss(
+        return self.find(domain, path, method, websocket) or self.explain(
             domain, path, method, websocket
         )
 
     # PERF: one function, tuples taken apart, the first value unrolled (scenario: /users/<int:id>
     # among 2,000 rules takes about a microsecond).
-    def _find(  # noqa: C901
+    def find(  # noqa: C901
         self, domain: str, path: str, method: str, websocket: bool
     ) -> Found | Miss | None:
+        """Do the first half of ``match``: None where nothing is found.
+
+        :param domain: the host, lower case; empty where ``uses_hosts`` is not set.
+        """
         whole = domain + path if domain else path
         bucket = self._static.get(whole)
         if bucket is not None:
@@ -119,11 +123,11 @@ class Matcher:
                 return (rule, params) if finish is None else finish(domain, path, method, params)
         return None
 
-    def _miss(self, domain: str, path: str, method: str, websocket: bool) -> Miss:
-        """Say why nothing was found: the slow path."""
+    def explain(self, domain: str, path: str, method: str, websocket: bool) -> Miss:
+        """Do the second half of ``match``, the slow one: say why nothing was found."""
         merged = re.sub("/{2,}", "/", path)
         if merged != path and self._map.merge_slashes:
-            found = self._find(domain, merged, method, websocket)
+            found = self.find(domain, merged, method, websocket)
             if isinstance(found, Miss):
                 return found
             if found is not None and found[0].merge_slashes:

@@ -44,14 +44,14 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(values)
 def test_it_writes_what_flask_writes(value: Any) -> None:
     """To the byte, for every type that has a tag."""
     assert ours.dumps(value) == dumped_by_flask(value)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(values)
 def test_it_reads_what_flask_reads(value: Any) -> None:
     """The same values of the same types come back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import threading
 import tracemalloc
@@ -414,3 +415,59 @@ async def test_streams_leave_nothing_behind() -> None:
     gc.collect()
     assert len(asyncio.all_tasks()) == before
     await until(lambda: app.stream_pool.busy == 0)
+
+
+async def test_a_stream_whose_start_cannot_be_sent_is_closed_unread() -> None:
+    """None of its code runs; nobody who wants to hear of the error is left out."""
+    app = make_app()
+    record: list[str] = []
+
+    class Chunks:
+        def __iter__(self) -> Iterator[str]:
+            record.append("iterated")
+            return iter("x")
+
+        def close(self) -> None:
+            record.append("closed")
+
+    @app.get("/")
+    async def index() -> Any:
+        return Response(Chunks())  # type: ignore[arg-type]
+
+    async def send(message: Any) -> None:
+        raise OSError("broken pipe")
+
+    wire = Wire()
+    with contextlib.suppress(OSError):
+        await app(wire.scope, wire.receive, send)
+    assert set(record) == {"closed"}
+
+
+async def test_a_server_that_cannot_tell_of_a_disconnect_does_not_end_the_stream() -> None:
+    """An error of `receive` is not the client going away; an iterable need not be closable."""
+    app = make_app()
+
+    class Chunks:
+        number = 0
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> bytes:
+            await asyncio.sleep(0)
+            self.number += 1
+            if self.number > 5:
+                raise StopAsyncIteration
+            return b"x"
+
+    @app.get("/")
+    async def index() -> Any:
+        return Response(Chunks())
+
+    async def receive() -> Any:
+        raise OSError("no more of this")
+
+    wire = Wire()
+    await app(wire.scope, receive, wire.send)
+    assert wire.body == b"xxxxx"
+    assert wire.is_complete
