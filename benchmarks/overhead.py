@@ -186,7 +186,8 @@ async def main() -> None:
         "Starlette",
     )
     rules = {
-        f"{count:5} rules": (rest_app(count), f"/resource{count // 5 - 1}/7") for count in (10, 2000)
+        f"{count:5} rules": (rest_app(count), f"/resource{count // 5 - 1}/7")
+        for count in (10, 2000)
     }
     few, many = (await compare(rules, 4000, 15)).values()
     print(f"\nThe last of N rules\n     10 rules {few:8.2f} us\n   2000 rules {many:8.2f} us")

@@ -16,7 +16,9 @@ async def until(condition: Callable[[], object]) -> None:
 class Wire:
     """An ASGI connection played by hand: what was sent, and a client that can go away."""
 
-    def __init__(self, path: str = "/", method: str = "GET", body: list[bytes] | None = None) -> None:
+    def __init__(
+        self, path: str = "/", method: str = "GET", body: list[bytes] | None = None
+    ) -> None:
         self.scope = {
             "type": "http",
             "method": method,

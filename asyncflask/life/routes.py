@@ -6,6 +6,7 @@ part in the table as a literal prefix, any other is tried after the rules, in or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -107,6 +108,7 @@ class Router(StarletteRouter):
         super().__init__(lifespan=lifespan)
         self.flask = flask
         self._matcher: Matcher | None = None
+        self._look_up: Callable[[str, str, str, bool], Any] | None = None
         self._foreign: tuple[BaseRoute, ...] = ()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +120,7 @@ class Router(StarletteRouter):
         route = RuleRoute(rule, self)
         rule.target = route
         self.routes.append(route)
-        self._matcher = None
+        self._matcher = self._look_up = None
 
     def compile(self) -> Matcher:
         """Compile rules and mounts into the table that requests are matched with."""
@@ -134,6 +136,7 @@ class Router(StarletteRouter):
             if isinstance(route, Mount) and "{" not in route.path and not url_map.host_matching
         ]
         self._matcher = matcher = url_map.compile(map(_mount_rule, mounts))
+        self._look_up = None if matcher.uses_hosts else matcher.find
         self._foreign = tuple(route for route in foreign if route not in mounts)
         return matcher
 
@@ -151,27 +154,34 @@ class Router(StarletteRouter):
 
         The path is matched without ``root_path``, and the whole of it.
         """
+        # PERF: the usual case first, with nothing asked twice (scenario: plain text).
+        if self._look_up is not None and not scope.get("root_path") and scope["type"] == "http":
+            method: str = scope["method"]
+            found: Any = self._look_up("", scope["path"], method, False)
+            if found.__class__ is tuple and method != "OPTIONS":
+                rule, params = found
+                route = rule.target
+                if route.__class__ is RuleRoute:
+                    return route, route.plan, params, None
+        return self._find(scope)
+
+    def _find(self, scope: Scope) -> Found:
+        """Find the route in any case: below a prefix, by host, for OPTIONS, WebSockets, mounts."""
         path: str = scope["path"]
-        root: str | None = scope.get("root_path")
-        if root:
-            root = root.rstrip("/")
-            if not path.startswith(root) or path[len(root) : len(root) + 1] not in ("", "/"):
-                return self._find_in_origin_form(scope) or (None, None, {}, NotFound())
-            path = path[len(root) :] or "/"
+        root: str = scope.get("root_path", "").rstrip("/")
+        if not path.startswith(root) or path[len(root) : len(root) + 1] not in ("", "/"):
+            return self._find_in_origin_form(scope) or (None, None, {}, NotFound())
         matcher = self._matcher or self.compile()
         method = scope.get("method", "GET")
-        websocket = scope["type"] == "websocket"
-        if matcher.uses_hosts:
-            found = matcher.match(path, method, self._domain(scope), websocket)
-        else:  # PERF: one call less (scenario: plain text)
-            found = matcher.find("", path, method, websocket) or matcher.explain(
-                "", path, method, websocket
-            )
+        domain = self._domain(scope) if matcher.uses_hosts else ""
+        found = matcher.match(
+            path[len(root) :] or "/", method, domain, scope["type"] == "websocket"
+        )
         if isinstance(found, Miss):
             return self._find_in_origin_form(scope) or self._find_foreign(scope, found)
         rule, params = found
         route = rule.target
-        if route.__class__ is not RuleRoute:
+        if not isinstance(route, RuleRoute):
             return route, None, scope.get("path_params", {}), None
         if method == "OPTIONS" and rule.provide_automatic_options:
             return route, route.options_plan, {}, None

@@ -65,7 +65,9 @@ RAISED: list[Any] = [Special, Conflict, BadRequest, ValueError, UnicodeError, Ze
 
 
 @pytest.mark.parametrize("raised", RAISED)
-@pytest.mark.parametrize("registered", [HANDLERS[:n] for n in range(1, len(HANDLERS) + 1)] + [[h] for h in HANDLERS])
+@pytest.mark.parametrize(
+    "registered", [HANDLERS[:n] for n in range(1, len(HANDLERS) + 1)] + [[h] for h in HANDLERS]
+)
 async def test_the_same_handler_is_chosen_as_in_flask(raised: Any, registered: list[Any]) -> None:
     """By code before by class, the most specific class first; side by side with Flask."""
 
@@ -266,7 +268,11 @@ async def test_clients_that_prefer_json_get_a_problem_document() -> None:
         "status": 404,
         "detail": NotFound.description,
     }
-    for accept in ("text/html,application/xhtml+xml,*/*;q=0.8", "*/*", "text/html, application/json;q=0.5"):
+    for accept in (
+        "text/html,application/xhtml+xml,*/*;q=0.8",
+        "*/*",
+        "text/html, application/json;q=0.5",
+    ):
         page = await client.get("/nowhere", headers={"Accept": accept})
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert "<h1>Not Found</h1>" in page.text
