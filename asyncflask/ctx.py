@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 import asyncflask.json as _json
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.lazy import lazy
+from asyncflask.sessions import SecureCookieSession, SessionMixin
 from asyncflask.signals import appcontext_popped, appcontext_pushed
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from asyncflask.concurrency import Journey
     from asyncflask.life.plan import Endpoint
     from asyncflask.messages.request import Request
-    from asyncflask.sessions import SessionMixin
     from asyncflask.typing import AfterRequestFunction
 
 P = ParamSpec("P")
@@ -230,6 +230,8 @@ class RequestContext(AppContext):
     flashes: list[tuple[str, str]] | None = None
     #: Why no rule matched, where none did.
     routing_exception: HTTPException | None = None
+    #: The response is on its way: what the session is given now is not saved any more.
+    sent = False
     #: The view, or what stands for it, has answered.
     answered = False
     #: The error that nobody handled, for the teardown functions.
@@ -294,6 +296,8 @@ class RequestContext(AppContext):
             )
         if session is None:
             session = interface.make_null_session(self.app)
+        elif self.sent and isinstance(session, SecureCookieSession):
+            session.saved = True  # too late for a change: it says so
         return session
 
     @property

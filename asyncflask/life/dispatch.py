@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, on_loop
 from asyncflask.concurrency.journey import keep_going
 from asyncflask.ctx import RequestContext, current
 from asyncflask.exceptions import WorkerPoolFullError
-from asyncflask.life.calls import announce, call_function, settle
+from asyncflask.json.provider import JSONProvider
+from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
 from asyncflask.life.errors import Errors
 from asyncflask.life.guard import refuse
-from asyncflask.life.streaming import send_stream
+from asyncflask.life.streaming import open_chunks, send_stream
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
 from asyncflask.signals import (
     appcontext_tearing_down,
@@ -54,8 +55,16 @@ class Dispatch:
         self._errors = Errors(app)
         self._extra: RawHeaders = [NOSNIFF] if app.config["CONTENT_TYPE_NOSNIFF"] else []
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
-        self._json: RawHeaders = [(b"content-type", b"application/json"), *self._extra]
+        self._json = self._json_headers()
         self._opens_session = app._opens_session_first()
+
+    def _json_headers(self) -> RawHeaders | None:
+        """The headers of a value sent as JSON, unless the provider makes responses its own way."""
+        provider = type(self._app.json)
+        if provider.response is not JSONProvider.response:
+            return None
+        mimetype = getattr(provider, "mimetype", JSONProvider.mimetype)
+        return [(b"content-type", mimetype.encode()), *self._extra]
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one ASGI connection: HTTP, WebSocket or lifespan.
@@ -128,6 +137,7 @@ class Dispatch:
             ):
                 await self._conclude(context, answer)
             else:
+                context.sent = True
                 start, body = answer
                 await context.send(start)
                 await context.send(body)
@@ -208,8 +218,11 @@ class Dispatch:
         headers = self._html
         if kind is str:
             body = value.encode()
-        elif kind is dict or kind is list:
-            body = self._app.json.dumps_bytes(value)
+        elif (kind is dict or kind is list) and self._json is not None:
+            try:
+                body = self._app.json.dumps_bytes(value)
+            except TypeError:
+                return None  # the slow way has an error that names the view
             headers = self._json
         elif kind is bytes:
             body = value
@@ -240,33 +253,41 @@ class Dispatch:
 
     async def _conclude(self, context: RequestContext, answer: Response | Plain) -> None:
         """Run the teardowns and send: a streamed response is torn down after its last byte."""
-        journey = context.journey
-        streamed = not isinstance(answer, tuple) and answer.is_streamed
-        if not streamed:
-            await self.tear_down(context, context.error)
-        if journey is not None:
-            await on_loop
-            if journey.abandoned:  # nobody is there to get it
-                if streamed:
-                    await cast(Response, answer).aclose()
-                    await self.tear_down(context, context.error)
-                return
-            journey.release()  # a slow client holds no thread
         if isinstance(answer, tuple):
-            for message in answer:
-                await context.send(message)
+            await self.tear_down(context, context.error)
+            if await self._back_on_loop(context):
+                for message in answer:
+                    await context.send(message)
         else:
             await self._deliver(context, answer)
         if context.reraise:
             raise cast(Exception, context.error)
 
+    async def _back_on_loop(self, context: RequestContext) -> bool:
+        """Give the worker back, for a slow client holds no thread; say if anybody waits still."""
+        context.sent = True
+        journey = context.journey
+        if journey is None:
+            return True
+        await on_loop
+        journey.release()
+        return not journey.abandoned
+
     async def _deliver(self, context: RequestContext, response: Response) -> None:
-        if not response.is_streamed:
-            await self._send_complete(context, response)
+        if response.is_streamed:
+            await self._deliver_stream(context, response)
             return
+        await self.tear_down(context, context.error)
+        if await self._back_on_loop(context):
+            await self._send_complete(context, response)
+
+    async def _deliver_stream(self, context: RequestContext, response: Response) -> None:
         error = context.error
         try:
-            await self._send_streamed(context, response)
+            if await self._back_on_loop(context):
+                await self._send_streamed(context, response)
+            else:
+                await response.aclose()  # nobody is there to get it
         except asyncio.CancelledError as exc:
             self._tear_down_beside(context, exc)
             raise
@@ -286,41 +307,66 @@ class Dispatch:
             await response.aclose()
 
     async def _send_streamed(self, context: RequestContext, response: Response) -> None:
-        method = context.scope["method"]
         try:
             if type(response).__call__ is not Response.__call__:
                 await response(context.scope, context.receive, context.send)
-            elif method == "HEAD" or not has_body(response.status_code):
-                await context.send(response.start_message(self._extra))
+                return
+            start = response.start_message(self._extra)
+            if context.scope["method"] == "HEAD" or not has_body(response.status_code):
+                await context.send(start)
                 await context.send({"type": "http.response.body"})
+                return
+            try:
+                chunks = await open_chunks(response, self._app.stream_pool)
+            except WorkerPoolFullError as exc:
+                await self._send_complete(context, self._errors.default_response(context, exc))
             else:
-                start = response.start_message(self._extra)
-                await send_stream(context, response, start, context.send, self._app.stream_pool)
+                await send_stream(context, chunks, start)
         finally:
             await response.aclose()
 
     # The end.
 
-    async def tear_down(self, context: RequestContext, exc: BaseException | None) -> None:
-        """Run the teardown functions, all of them, each exactly once in a request."""
-        functions = context.endpoint.teardown
-        if functions:
-            if context.journey is not None:
-                context.journey.urgent = True
-            for function in functions:
+    async def tear_down(
+        self,
+        context: RequestContext,
+        exc: BaseException | None,
+        left: Iterator[AsyncFunction] | None = None,
+    ) -> None:
+        """Run the teardown functions, all of them, each exactly once in a request.
+
+        :param left: those that are left to run; all by default.
+        """
+        if left is None:
+            left = iter(context.endpoint.teardown)
+        if context.journey is not None:
+            context.journey.urgent = True
+        try:
+            for function in left:
                 try:
                     await function(exc)
                 except Exception:
                     _log.exception("The teardown function %r failed", _name(function))
-        for signal in (request_tearing_down, appcontext_tearing_down):
-            if signal.receivers:
-                await announce(context, signal, exc=exc)
+            for signal in (request_tearing_down, appcontext_tearing_down):
+                if signal.receivers:
+                    await announce(context, signal, exc=exc)
+        except asyncio.CancelledError:
+            self._tear_down_beside(context, exc, left)  # those that have not begun
+            raise
+        except Exception:
+            _log.exception("A receiver of a teardown signal failed")
         if context.has_form:
             context.request.close()
 
-    def _tear_down_beside(self, context: RequestContext, exc: BaseException) -> None:
+    def _tear_down_beside(
+        self,
+        context: RequestContext,
+        exc: BaseException | None,
+        left: Iterator[AsyncFunction] | None = None,
+    ) -> None:
+        """Run the teardowns in a task of their own, for a request whose task has to leave."""
         context.journey = Journey(
-            self.tear_down(context, exc),
+            self.tear_down(context, exc, left),
             self._app.pool,
             worker=context.scope.get("asyncflask.worker"),
             keep=True,
@@ -360,7 +406,7 @@ class Dispatch:
         if scope["type"] == "lifespan":
             await self._router.lifespan(scope, receive, send)
             return
-        route, endpoint, _, _ = self._find(scope)
+        route, endpoint, _, _ = refuse(scope) or self._find(scope)
         if route is None or endpoint is not None:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return

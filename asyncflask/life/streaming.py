@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from asyncflask.messages.response import _encode
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Send
+    from starlette.types import Message
 
     from asyncflask.concurrency import Worker, WorkerPool
     from asyncflask.ctx import RequestContext
@@ -32,10 +32,17 @@ class ThreadedIterator(AsyncIterator[Any]):
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
+    async def open(self) -> None:
+        """Take a thread, for all that follows.
+
+        :raises WorkerPoolFullError: none came free in time.
+        """
+        self._worker = await self._pool.acquire()
+
     async def __anext__(self) -> Any:
         if self._worker is None:
-            self._worker = await self._pool.acquire()
-        item = await self._worker.call(self._next, self._context)
+            await self.open()
+        item = await cast("Worker", self._worker).call(self._next, self._context)
         if item is _end:
             raise StopAsyncIteration
         return item
@@ -88,22 +95,29 @@ class _ClientWatch:
         return self.gone and self._task.uncancel() == 0
 
 
-async def send_stream(
-    context: RequestContext, response: Response, start: Message, send: Send, pool: WorkerPool
-) -> None:
+async def open_chunks(response: Response, pool: WorkerPool) -> AsyncIterator[Any]:
+    """Return an async iterator over the body; a sync body gets its thread here.
+
+    :raises WorkerPoolFullError: no thread of the pool came free in time.
+    """
+    body = response.response
+    if isinstance(body, AsyncIterable):
+        return aiter(cast("AsyncIterable[Any]", body))
+    chunks = ThreadedIterator(cast("Iterable[Any]", body), pool)
+    await chunks.open()
+    return chunks
+
+
+async def send_stream(context: RequestContext, chunks: AsyncIterator[Any], start: Message) -> None:
     """Send a streamed response; the body is closed in every case.
 
     A client that goes away ends it quietly.
 
+    :param start: the message with status and headers.
     :raises Exception: what the body raises. The final message is not sent then, so the client sees
         that the response is incomplete.
     """
-    body = response.response
-    chunks: Any
-    if isinstance(body, AsyncIterable):
-        chunks = aiter(body)
-    else:
-        chunks = ThreadedIterator(cast("Iterable[Any]", body), pool)
+    send = context.send
     watch = _ClientWatch(context)
     try:
         await send(start)

@@ -21,7 +21,10 @@ from asyncflask import (
     request,
     session,
 )
+from asyncflask.json.provider import DefaultJSONProvider
 from asyncflask.life.dispatch import Dispatch
+from asyncflask.sessions import SecureCookieSession, SessionInterface
+from asyncflask.signals import request_finished, request_started, request_tearing_down
 from tests.wire import Wire, until
 
 Record = list[str]
@@ -596,11 +599,11 @@ async def count_calls(app: Flask, path: str) -> int:
     def profile(frame: Any, event: str, arg: Any) -> None:
         nonlocal calls
         name = frame.f_globals.get("__name__", "")
-        if event == "call" and name.split(".")[0] in ("asyncflask", "starlette", "werkzeug"):
-            # A coroutine that is resumed is a call event too: count each frame once.
-            if frame not in counted:
-                counted.add(frame)
-                calls += 1
+        ours = name.split(".")[0] in ("asyncflask", "starlette", "werkzeug")
+        # A coroutine that is resumed is a call event too: count each frame once.
+        if event == "call" and ours and frame not in counted:
+            counted.add(frame)
+            calls += 1
 
     threading.setprofile_all_threads(profile) if sys.version_info >= (3, 12) else None
     sys.setprofile(profile)
@@ -743,6 +746,193 @@ async def test_the_innermost_callable_is_the_dispatch_itself() -> None:
     """Without middleware nothing stands between Starlette's `__call__` and it."""
     app = make_app()
     assert isinstance(app.build_middleware_stack(), Dispatch)
+
+
+async def test_no_free_stream_thread_is_a_503() -> None:
+    """Before anything was sent; the body that nobody pulls is closed."""
+    app = make_app(STREAM_THREADS=1, WORKER_QUEUE_SIZE=0)
+    gate = threading.Event()
+    closed: list[str] = []
+
+    @app.get("/")
+    async def index() -> Response:
+        def chunks() -> Any:
+            yield "first"
+            gate.wait(10)
+
+        response = Response(chunks())
+        response.call_on_close(lambda: closed.append("closed"))
+        return response
+
+    first = asyncio.create_task(app.test_client().get("/"))
+    await until(lambda: app.stream_pool.busy)
+    response = await app.test_client().get("/")
+    assert (response.status_code, closed) == (503, ["closed"])
+    assert response.headers["retry-after"] == "1"
+    gate.set()
+    assert (await first).text == "first"
+
+
+async def test_a_teardown_that_is_cancelled_does_not_keep_the_others_from_running() -> None:
+    """The task leaves at once; those that had not begun run beside it."""
+    app = make_app()
+    record: Record = []
+    begun = asyncio.Event()
+
+    @app.teardown_request
+    def last(exc: BaseException | None) -> None:
+        record.append("last")
+
+    @app.teardown_request
+    async def first(exc: BaseException | None) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    @app.get("/")
+    async def index() -> str:
+        return "ok"
+
+    wire = Wire()
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: record)
+    assert record == ["last"]
+
+
+async def test_a_failing_receiver_of_a_teardown_signal_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The response is sent all the same."""
+    app = make_app()
+
+    def fail(sender: Flask, exc: BaseException | None) -> None:
+        raise ValueError("in receiver")
+
+    request_tearing_down.connect(fail, app)
+
+    @app.get("/")
+    async def index() -> str:
+        return "ok"
+
+    assert (await app.test_client().get("/")).text == "ok"
+    assert "in receiver" in caplog.text
+
+
+async def test_a_session_opened_after_the_response_refuses_changes() -> None:
+    """They would be lost: in streams and background tasks it can only be read."""
+    app = make_app()
+    caught: list[str] = []
+
+    async def late() -> None:
+        try:
+            session["x"] = 1
+        except RuntimeError as exc:
+            caught.append(str(exc))
+
+    @app.get("/")
+    async def index() -> str:
+        app.add_background_task(late)
+        return "ok"
+
+    assert (await app.test_client().get("/")).text == "ok"
+    await until(lambda: caught)
+    assert "would be lost" in caught[0]
+
+
+async def test_signals_are_sent_and_async_receivers_awaited() -> None:
+    """At the start and the end of a request, with a response to see."""
+    app = make_app()
+    record: Record = []
+
+    async def started(sender: Flask) -> None:
+        await asyncio.sleep(0)
+        record.append("started")
+
+    def finished(sender: Flask, response: Response) -> None:
+        record.append(f"finished {response.status_code}")
+
+    request_started.connect(started, app)
+    request_finished.connect(finished, app)
+
+    @app.get("/")
+    def index() -> str:
+        record.append("view")
+        return "ok"
+
+    assert (await app.test_client().get("/")).text == "ok"
+    assert record == ["started", "view", "finished 200"]
+
+
+async def test_sessions_may_be_opened_and_saved_asynchronously() -> None:
+    """Opened before the first hook, since that must be awaited; views of both kinds see it."""
+    store: dict[str, Any] = {}
+
+    class Interface(SessionInterface):
+        async def open_session(self, app: Any, request: Any) -> Any:
+            await asyncio.sleep(0)
+            if request.path == "/none":
+                return None
+            return SecureCookieSession(store)
+
+        async def save_session(self, app: Any, session: Any, response: Any) -> None:
+            await asyncio.sleep(0)
+            store.update(session)
+
+    app = make_app()
+    app.session_interface = Interface()
+
+    @app.get("/<name>")
+    def index(name: str) -> str:
+        if name == "none":
+            return type(session._get_current_object()).__name__  # type: ignore[attr-defined]
+        session["name"] = name
+        return "ok"
+
+    client = app.test_client()
+    assert (await client.get("/ada")).text == "ok"
+    assert store == {"name": "ada"}
+    assert (await client.get("/none")).text == "NullSession"
+
+
+async def test_a_provider_that_makes_responses_its_own_way_is_asked() -> None:
+    """Plain values take the short way only where it gives the same."""
+
+    class Own(DefaultJSONProvider):
+        mimetype = "application/vnd.own+json"
+
+    class Wrapping(DefaultJSONProvider):
+        def response(self, *args: Any, **kwargs: Any) -> Any:
+            return super().response({"data": args[0]})
+
+    for provider, content_type, body in (
+        (Own, "application/vnd.own+json", {"x": 1}),
+        (Wrapping, "application/json", {"data": {"x": 1}}),
+    ):
+        app = make_app()
+        app.json = provider(app)
+
+        @app.get("/")
+        async def index() -> dict[str, int]:
+            return {"x": 1}
+
+        response = await app.test_client().get("/")
+        assert response.headers["content-type"] == content_type
+        assert response.json() == body
+
+
+async def test_a_value_that_is_not_json_is_an_error_that_names_the_view() -> None:
+    """Also on the short way."""
+    app = make_app(TESTING=True)
+
+    @app.get("/")
+    async def index() -> dict[str, object]:
+        return {"x": object()}
+
+    with pytest.raises(TypeError, match="'index'"):
+        await app.test_client().get("/")
 
 
 async def test_errors_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
