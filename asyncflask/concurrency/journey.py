@@ -12,7 +12,7 @@ import contextvars
 import functools
 import logging
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from asyncflask.concurrency.pool import Worker, WorkerPool, carry, tell
 
@@ -213,8 +213,7 @@ class Journey(Generic[T]):
             keep_going(self._go_on_alone(visit.yielded))
 
     async def _go_on_alone(self, yielded: Any) -> None:
-        if self._context is not None:
-            carry(self._context)
+        carry(cast(contextvars.Context, self._context))  # set by the visit that is over
         try:
             await _Rest(self._drive(yielded))
         except Exception:

@@ -194,11 +194,8 @@ def _settle(future: asyncio.Future[Any], result: Any, raised: bool) -> None:
 
 def tell(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
     """Call ``callback(*args)`` soon on ``loop`` from a thread; a closed loop hears nothing."""
-    try:
+    with contextlib.suppress(RuntimeError):  # closed
         loop.call_soon_threadsafe(callback, *args)
-    except RuntimeError:
-        if not loop.is_closed():
-            raise
 
 
 _unset: Any = object()

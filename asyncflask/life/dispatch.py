@@ -394,6 +394,8 @@ class Dispatch:
             if started:
                 raise
             await self._deliver(context, await self._answer_error(context, exc))
+            if context.reraise:
+                raise
 
     async def _answer_error(self, context: RequestContext, exc: Exception) -> Response:
         try:

@@ -26,23 +26,20 @@ class ThreadedIterator(AsyncIterator[Any]):
         self._iterable = iterable
         self._iterator: Iterator[Any] | None = None
         self._pool = pool
-        self._worker: Worker | None = None
         self._context = contextvars.copy_context()
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def open(self) -> None:
-        """Take a thread, for all that follows.
+        """Take a thread for all that follows; needed first.
 
         :raises WorkerPoolFullError: none came free in time.
         """
-        self._worker = await self._pool.acquire()
+        self._worker: Worker = await self._pool.acquire()
 
     async def __anext__(self) -> Any:
-        if self._worker is None:
-            await self.open()
-        item = await cast("Worker", self._worker).call(self._next, self._context)
+        item = await self._worker.call(self._next, self._context)
         if item is _end:
             raise StopAsyncIteration
         return item
@@ -54,10 +51,7 @@ class ThreadedIterator(AsyncIterator[Any]):
 
     async def aclose(self) -> None:
         """Close the iterable in its thread, after what runs there, and give the thread back."""
-        worker, self._worker = self._worker, None
-        if worker is None:  # never started: closing runs none of its code
-            self._close()
-            return
+        worker = self._worker
         try:
             await worker.call(self._close, self._context)
         finally:

@@ -935,6 +935,71 @@ async def test_a_value_that_is_not_json_is_an_error_that_names_the_view() -> Non
         await app.test_client().get("/")
 
 
+@pytest.mark.parametrize("answer", ["plain", Response("made")], ids=["plain", "response"])
+async def test_the_answer_of_a_cancelled_def_request_is_dropped(answer: Any) -> None:
+    """Nothing is sent; the teardowns ran."""
+    app = make_app()
+    record: Record = []
+    gate = threading.Event()
+
+    @app.teardown_request
+    def teardown(exc: BaseException | None) -> None:
+        record.append("teardown")
+
+    @app.get("/")
+    def index() -> Any:
+        record.append("view")
+        gate.wait(5)
+        return answer
+
+    wire = Wire()
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))
+    await until(lambda: record)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.set()
+    await until(lambda: app.pool.busy == 0)
+    assert (record, wire.sent) == (["view", "teardown"], [])
+
+
+async def test_url_value_preprocessors_may_change_the_values() -> None:
+    """Before the hooks; the application's, then the blueprint's."""
+    app = make_app()
+    blueprint = Blueprint("bp", __name__, url_prefix="/<lang>")
+
+    @app.url_value_preprocessor
+    def first(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        assert endpoint == "bp.index"
+
+    @blueprint.url_value_preprocessor
+    def second(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        g.lang = (values or {}).pop("lang")
+
+    @blueprint.get("/")
+    async def index() -> str:
+        return str(g.lang)
+
+    app.register_blueprint(blueprint)
+    assert (await app.test_client().get("/de/")).text == "de"
+
+
+async def test_an_after_this_request_function_that_returns_none_is_named() -> None:
+    """As with `after_request`."""
+    app = make_app(TESTING=True)
+
+    @app.get("/")
+    async def index() -> str:
+        @after_this_request
+        def forgets(response: Response) -> None:
+            pass
+
+        return "ok"
+
+    with pytest.raises(TypeError, match="'forgets' returned None"):
+        await app.test_client().get("/")
+
+
 async def test_errors_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """With the request's method and path."""
     app = make_app()

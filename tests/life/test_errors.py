@@ -7,6 +7,7 @@ from typing import Any
 
 import flask
 import pytest
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse
@@ -367,3 +368,15 @@ async def test_debug_mode_explains_an_error_to_this_machine_only() -> None:
                 assert dict(sent[0]["headers"])[b"content-type"].startswith(kind)
                 assert b"mine" in sent[1]["body"]
                 assert b"test_errors.py" in sent[1]["body"]
+
+
+async def test_debug_mode_explains_errors_of_mounted_applications_too() -> None:
+    """And passes them on to the server."""
+    app = make_app(DEBUG=True)
+
+    async def fails(starlette_request: StarletteRequest) -> None:
+        raise ValueError("mine")
+
+    app.mount("/mounted", Starlette(routes=[Route("/x", fails)]).router)
+    with pytest.raises(ValueError, match="mine"):
+        await app.test_client().get("/mounted/x")
