@@ -67,7 +67,6 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         # Ours: time in seconds and worker threads. BODY_TIMEOUT is the wait for the next piece of
         # a body; None never gives up.
         "BODY_TIMEOUT": 30,
-        "RESPONSE_TIMEOUT": None,
         "SHUTDOWN_TIMEOUT": 30,
         "WORKER_THREADS": 40,
         "STREAM_THREADS": 40,

@@ -108,6 +108,7 @@ class Router(StarletteRouter):
         super().__init__(lifespan=lifespan)
         self.flask = flask
         self._matcher: Matcher | None = None
+        self._uses_hosts = False
         self._look_up: Callable[[str, str, str, bool], Any] | None = None
         self._foreign: tuple[BaseRoute, ...] = ()
 
@@ -136,7 +137,8 @@ class Router(StarletteRouter):
             if isinstance(route, Mount) and "{" not in route.path and not url_map.host_matching
         ]
         self._matcher = matcher = url_map.compile(map(_mount_rule, mounts))
-        self._look_up = None if matcher.uses_hosts else matcher.find
+        self._uses_hosts = matcher.uses_hosts or self.flask.subdomain_matching
+        self._look_up = None if self._uses_hosts else matcher.find
         self._foreign = tuple(route for route in foreign if route not in mounts)
         return matcher
 
@@ -173,7 +175,9 @@ class Router(StarletteRouter):
             return self._find_in_origin_form(scope) or (None, None, {}, NotFound())
         matcher = self._matcher or self.compile()
         method = scope.get("method", "GET")
-        domain = self._domain(scope) if matcher.uses_hosts else ""
+        domain = self._domain(scope) if self._uses_hosts else ""
+        if domain == "<invalid>":
+            return None, None, {}, NotFound()
         found = matcher.match(
             path[len(root) :] or "/", method, domain, scope["type"] == "websocket"
         )

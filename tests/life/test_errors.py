@@ -17,6 +17,7 @@ from werkzeug.exceptions import BadRequest, Conflict, HTTPException, NotFound
 from asyncflask import Blueprint, Flask, Response, abort, request
 from asyncflask.life.errors import unwrap
 from asyncflask.signals import got_request_exception
+from tests.wire import Wire
 
 
 def make_app(**config: Any) -> Flask:
@@ -380,3 +381,18 @@ async def test_debug_mode_explains_errors_of_mounted_applications_too() -> None:
     app.mount("/mounted", Starlette(routes=[Route("/x", fails)]).router)
     with pytest.raises(ValueError, match="mine"):
         await app.test_client().get("/mounted/x")
+
+
+async def test_an_error_of_a_mounted_application_that_has_begun_goes_to_the_server() -> None:
+    """No other answer can be sent any more."""
+    app = make_app()
+
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError("mine")
+
+    app.mount("/mounted", fails)
+    wire = Wire("/mounted/x")
+    with pytest.raises(ValueError, match="mine"):
+        await app(wire.scope, wire.receive, wire.send)
+    assert [message["type"] for message in wire.sent] == ["http.response.start"]

@@ -436,6 +436,12 @@ async def test_subdomain_matching() -> None:
     assert await ask("/", "api.example.com") == (200, "api")
     assert await ask("/x", "ada.example.com") == (200, "user")
     assert (await ask("/", "other.org"))[0] == 404
+    without = make_app(subdomain_matching=True)  # and without a rule for a subdomain
+    without.config["SERVER_NAME"] = "example.com"
+    says(without, "/", "main")
+    for host, status in (("example.com", 200), ("other.org", 404)):
+        headers = [(b"host", host.encode())]
+        assert (await status_and_text(without, http("/", headers=headers)))[0] == status
     off = make_app()
     says(off, "/", "main")
     assert await status_and_text(off, http("/", headers=[])) == (200, "main")
