@@ -30,6 +30,7 @@ from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
 from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
@@ -234,7 +235,7 @@ class Flask(Declarations, Workers, Starlette):
             app = self.dispatch
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-        return app
+        return app if app is self.dispatch else OriginForm(app)
 
     @property
     def dispatch(self) -> Dispatch:

@@ -109,9 +109,13 @@ class Declarations(Registrar):
     def _check_free(self, endpoint: str, view: ViewFunction) -> None:
         before = self.view_functions.get(endpoint)
         if before is not None and before != view:
+            if _where(before) == _where(view):
+                mend = "Is a decorator without functools.wraps on both? Give it that."
+            else:
+                mend = "Give one of the rules another 'endpoint'."
             raise SetupError(
                 f"The endpoint {endpoint!r} has a view already: {_where(before)}. "
-                f"{_where(view)} would replace it. Give one of the rules another 'endpoint'."
+                f"{_where(view)} would replace it. {mend}"
             )
 
     @setupmethod

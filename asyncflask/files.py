@@ -191,9 +191,13 @@ def _is_trick(path: str) -> bool:
 
     ``..`` is a name with a dot in front, too. Device names of Windows are left to ``safe_join``.
     """
-    return "\\" in path or any(
-        (part.startswith(".") and part != ".well-known") or _DRIVE.match(part) is not None
-        for part in path.split("/")
+    return (
+        "\\" in path
+        or path.endswith("/")  # a file is no folder
+        or any(
+            (part.startswith(".") and part != ".well-known") or _DRIVE.match(part) is not None
+            for part in path.split("/")
+        )
     )
 
 

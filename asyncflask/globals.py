@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from asyncflask.sessions import SessionMixin
 
 _OUTSIDE_APP = (
-    "This was used outside of an application context. It exists while a request or a command is "
+    "{} was used outside of an application context. It exists while a request or a command is "
     "handled; elsewhere, use 'with app.app_context():'."
 )
 _OUTSIDE_REQUEST = (
-    "This was used outside of a request. It exists while a request is handled; in a test or a "
+    "{} was used outside of a request. It exists while a request is handled; in a test or a "
     "script, use 'with app.test_request_context():'."
 )
 
 
-def _context() -> AppContext:
+def _context(name: str = "app_ctx") -> AppContext:
     try:
         return current.get()
     except LookupError:
-        raise RuntimeError(_OUTSIDE_APP) from None
+        raise RuntimeError(_OUTSIDE_APP.format(repr(name))) from None
 
 
-def _request_context() -> RequestContext:
+def _request_context(name: str = "request_ctx") -> RequestContext:
     context = current.get(None)
     found = None if context is None else context.request_context
     if found is None:
-        raise RuntimeError(_OUTSIDE_REQUEST)
+        raise RuntimeError(_OUTSIDE_REQUEST.format(repr(name)))
     return found
 
 
@@ -167,7 +167,7 @@ def _hot(name: str) -> property:
         try:
             context = get_context()
         except LookupError:
-            raise RuntimeError(_OUTSIDE_REQUEST) from None
+            raise RuntimeError(_OUTSIDE_REQUEST.format("'request'")) from None
         return read(context._request or context.request)
 
     return property(getter)
@@ -178,16 +178,20 @@ for _name in dir(Request):
         setattr(_RequestProxy, _name, _hot(_name))
 
 
-current_app: Flask = cast("Flask", _Proxy(lambda: _context().app, "current_app"))
+current_app: Flask = cast("Flask", _Proxy(lambda: _context("current_app").app, "current_app"))
 """The application that handles the request, or whose context was pushed."""
 
-g: _AppCtxGlobals = cast(_AppCtxGlobals, _Proxy(lambda: _context().g, "g"))
+g: _AppCtxGlobals = cast(_AppCtxGlobals, _Proxy(lambda: _context("g").g, "g"))
 """A namespace that lives as long as the context: one request, usually."""
 
-request: Request = cast(Request, _RequestProxy(lambda: _request_context().request, "request"))
+request: Request = cast(
+    Request, _RequestProxy(lambda: _request_context("request").request, "request")
+)
 """The request that is being handled."""
 
-session: SessionMixin = cast("SessionMixin", _Proxy(lambda: _request_context().session, "session"))
+session: SessionMixin = cast(
+    "SessionMixin", _Proxy(lambda: _request_context("session").session, "session")
+)
 """The session of the request that is being handled."""
 
 app_ctx: AppContext = cast(AppContext, _Proxy(_context, "app_ctx"))

@@ -16,7 +16,6 @@ The objects are the same: only a type checker sees a difference. In ``def`` code
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncflask.files as _files
@@ -60,7 +59,13 @@ from asyncflask.messages.request import SyncRequest as Request
 from asyncflask.messages.response import Response as Response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from typing import ParamSpec, TypeVar
+
     from asyncflask.templating import TemplateName
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 request: Request = cast(Request, _globals.request)
 """The request that is being handled, with plain values."""
@@ -75,8 +80,10 @@ if TYPE_CHECKING:
 
     def stream_template_string(source: str, **context: Any) -> Iterator[str]: ...
 
-    send_file: Callable[..., Response]
-    send_from_directory: Callable[..., Response]
+    def _plain(function: Callable[P, Awaitable[T]]) -> Callable[P, T]: ...
+
+    send_file = _plain(_files.send_file)
+    send_from_directory = _plain(_files.send_from_directory)
 else:
     render_template = _templating.render_template
     render_template_string = _templating.render_template_string

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mappin
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from msgspec import Struct
     from starlette.types import ASGIApp
     from werkzeug.datastructures import Headers
     from werkzeug.sansio.response import Response as SansIOResponse
@@ -25,6 +27,7 @@ HeadersValue: TypeAlias = (
 #: What the body part of a return value may be. Anything else that JSON can carry works too.
 ResponseValue: TypeAlias = (
     "Response | SansIOResponse | ASGIApp | str | bytes | bytearray | list[Any] | Mapping[str, Any] "
+    "| DataclassInstance | Struct "
     "| Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]"
 )
 

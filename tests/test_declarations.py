@@ -348,3 +348,18 @@ def test_declarations_are_an_applications() -> None:
         declarations.teardown_appcontext(print)
     with pytest.raises(NotImplementedError):
         declarations._add_route(Rule("/", endpoint="x"))
+
+
+def test_two_views_of_one_decorator_get_a_hint() -> None:
+    """Without functools.wraps they have one name, and one place in the code."""
+    app = Flask(__name__)
+
+    def bare(f: Any) -> Any:
+        def w() -> Any:
+            return f()
+
+        return w
+
+    app.get("/a")(bare(lambda: "a"))
+    with pytest.raises(SetupError, match=r"functools\.wraps"):
+        app.get("/b")(bare(lambda: "b"))

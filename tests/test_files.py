@@ -86,12 +86,12 @@ def make_flask(folder: Path, **options: Any) -> flask.Flask:
 def described(response: Any) -> Any:
     """What both frameworks must agree on."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    for ours_alone in ("x-content-type-options", "connection"):
-        headers.pop(ours_alone, None)
-    for name in ("date", "expires"):
-        if name in headers:
-            moment = parsedate_to_datetime(headers[name])
-            headers[name] = round((moment - datetime.now(UTC)).total_seconds() / 60)
+    # Flask sets a date, which under ASGI is the server's to do.
+    for of_one_alone in ("x-content-type-options", "connection", "date"):
+        headers.pop(of_one_alone, None)
+    if "expires" in headers:
+        moment = parsedate_to_datetime(headers["expires"])
+        headers["expires"] = round((moment - datetime.now(UTC)).total_seconds() / 60)
     if response.status_code in (404, 416):
         return response.status_code, headers.get("content-range")
     content = response.get_data()

@@ -1,6 +1,8 @@
 """The life of a request.
 
 ``plan``       turns registrations into endpoints, once, when the application starts
+``target``     request targets in absolute form
+``guard``      requests that are refused
 ``routes``     the router: which endpoint a request is for
 ``dispatch``   the innermost ASGI callable: from the match to the last teardown
 ``errors``     what becomes of an exception

@@ -41,10 +41,10 @@ def make_response(app: Flask, value: Any) -> Response:
         # Status and headers go to the class, which may treat them its own way.
         return cls(value, status=status, headers=headers)
     response = value if isinstance(value, cls | AsgiResponse) else _from_body(app, value)
-    if status is not None:
-        response.status = status
     if headers:
         response.headers.update(headers)
+    if status is not None:
+        response.status = status
     return response
 
 
@@ -65,7 +65,10 @@ def _returner() -> str:
     if request_context is None:
         return "make_response() was given what no view may return: it"
     endpoint = request_context.endpoint
-    return f"The view {endpoint.name or getattr(endpoint.function, '__name__', '?')!r}"
+    name = endpoint.name or getattr(endpoint.function, "__name__", "?")
+    code = getattr(inspect.unwrap(cast(Any, endpoint.function)), "__code__", None)
+    where = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
+    return f"The view {name!r}{where}"
 
 
 def _from_body(app: Flask, body: Any) -> Response:
@@ -88,7 +91,7 @@ def _from_body(app: Flask, body: Any) -> Response:
             body.close()
         raise TypeError(
             f"{_returner()} returned a {type(body).__name__} that was not awaited. Write "
-            "'return await ...', or make the view 'async def'."
+            "'return await ...'."
         )
     if isinstance(body, Number):  # JSON, but hardly meant: Flask takes it for a mistake as well
         raise TypeError(f"{_returner()} returned the number {body!r}. {_EXPECTED}")
@@ -107,7 +110,8 @@ def _from_json(app: Flask, body: Any) -> Response:
                 "WSGI application has to be wrapped to be one, with a2wsgi's WSGIMiddleware."
             ) from None
         raise TypeError(
-            f"{_returner()} returned a {type(body).__name__} that is no response: {exc}. "
+            f"{_returner()} returned a value of type {type(body).__name__}, which is no response: "
+            f"{exc}. "
             f"{_EXPECTED}"
         ) from exc
 

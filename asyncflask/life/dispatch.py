@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, on_loop
@@ -15,7 +16,7 @@ from asyncflask.json.provider import JSONProvider
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
 from asyncflask.life.errors import Errors
 from asyncflask.life.guard import refuse
-from asyncflask.life.streaming import open_chunks, send_stream
+from asyncflask.life.streaming import Sender, Stream
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
 from asyncflask.signals import (
     appcontext_tearing_down,
@@ -127,7 +128,8 @@ class Dispatch:
                 if answer is None:
                     answer = await self._finish(context, value)
             except BaseException as exc:
-                answer = await self._recover(context, exc)
+                await self._conclude(context, await self._recover(context, exc))
+                return
             if (
                 endpoint.has_end
                 or answer.__class__ is not tuple
@@ -153,14 +155,14 @@ class Dispatch:
         if request_started.receivers:
             await announce(context, request_started)
         for preprocess in endpoint.preprocessors:
-            preprocess(endpoint.name, context.params)
+            await settle(context, preprocess(endpoint.name, context.params))
         for function in endpoint.before:
             value = await function()
             if value is not None:
                 return value
         return None
 
-    async def _recover(self, context: RequestContext, exc: BaseException) -> Response:
+    async def _recover(self, context: RequestContext, exc: BaseException) -> Response | Plain:
         """Answer an error. Handlers are asked for those of hooks and views, as in Flask.
 
         :raises BaseException: a cancellation, or an error that is to reach the server or the test;
@@ -185,7 +187,7 @@ class Dispatch:
             self._tear_down_beside(context, left)
             raise
 
-    async def _answer_unexpected(self, context: RequestContext, exc: Exception) -> Response:
+    async def _answer_unexpected(self, context: RequestContext, exc: Exception) -> Response | Plain:
         value = await self._errors.handle_unexpected(context, exc)
         try:
             return await self._finish(context, value)
@@ -193,7 +195,7 @@ class Dispatch:
             _log.exception("The response to an error could not be finished")
             return self._app.make_response(value)
 
-    async def _finish(self, context: RequestContext, value: Any) -> Response:
+    async def _finish(self, context: RequestContext, value: Any) -> Response | Plain:
         """Make the response, let the hooks see it, save the session."""
         app = self._app
         context.answered = True
@@ -210,6 +212,11 @@ class Dispatch:
             await self._save_session(context, response)
         if request_finished.receivers:
             await announce(context, request_finished, response=response)
+        if not response.is_streamed:
+            # What is wrong with its headers is wrong here, where it can still be answered.
+            messages = response.messages(context.scope["method"], self._extra)
+            if response._on_close is None:
+                return messages
         return response
 
     def _plain(self, context: RequestContext, value: Any) -> Plain | None:
@@ -280,50 +287,65 @@ class Dispatch:
         await self.tear_down(context, context.error)
         if await self._back_on_loop(context):
             await self._send_complete(context, response)
+        else:
+            await response.aclose()
 
     async def _deliver_stream(self, context: RequestContext, response: Response) -> None:
-        error = context.error
+        before = error = context.error
+        stream = Stream(response, self._app.stream_pool)
         try:
-            if await self._back_on_loop(context):
-                await self._send_streamed(context, response)
-            else:
-                await response.aclose()  # nobody is there to get it
+            if await self._back_on_loop(context):  # else nobody is there to get it
+                await self._send_streamed(context, stream)
         except asyncio.CancelledError as exc:
-            self._tear_down_beside(context, exc)
+            # What runs in a thread just now is closed when it is done; the task leaves at once.
+            keep_going(self._end_beside(context, stream, exc))
             raise
         except Exception as exc:
             error = exc
         try:
-            if error is not None and error is not context.error:
+            await stream.aclose()
+            if error is not None and error is context.error and error is not before:
+                raise error  # dealt with: it is to reach the server or the test
+            if error is not before:
                 await self._errors.handle_broken_stream(context, cast(Exception, error))
         finally:
             await self.tear_down(context, error)
 
-    async def _send_complete(self, context: RequestContext, response: Response) -> None:
-        start, body = response.messages(context.scope["method"], self._extra)
-        await context.send(start)
-        await context.send(body)
-        if response._on_close is not None:
-            await response.aclose()
+    async def _end_beside(
+        self, context: RequestContext, stream: Stream, exc: BaseException
+    ) -> None:
+        try:
+            await stream.aclose()
+        except Exception:
+            _log.exception("The body of a cancelled response could not be closed")
+        self._tear_down_beside(context, exc)
 
-    async def _send_streamed(self, context: RequestContext, response: Response) -> None:
+    async def _send_complete(self, context: RequestContext, response: Response) -> None:
+        try:
+            for message in response.messages(context.scope["method"], self._extra):
+                await context.send(message)
+        finally:
+            if response._on_close is not None:
+                await response.aclose()
+
+    async def _send_streamed(self, context: RequestContext, stream: Stream) -> None:
+        response = stream.response
+        send = Sender(context.send)
         try:
             if type(response).__call__ is not Response.__call__:
-                await response(context.scope, context.receive, context.send)
+                await response(context.scope, context.receive, send)
                 return
             start = response.start_message(self._extra)
             if context.scope["method"] == "HEAD" or not has_body(response.status_code):
-                await context.send(start)
-                await context.send({"type": "http.response.body"})
+                await send(start)
+                await send({"type": "http.response.body"})
                 return
-            try:
-                chunks = await open_chunks(response, self._app.stream_pool)
-            except WorkerPoolFullError as exc:
-                await self._send_complete(context, self._errors.default_response(context, exc))
-            else:
-                await send_stream(context, chunks, start)
-        finally:
-            await response.aclose()
+            await stream.open()
+            await stream.send(context, start, send)
+        except Exception as exc:
+            if send.started:
+                raise
+            await self._send_complete(context, await self._answer_error(context, exc))
 
     # The end.
 
@@ -338,23 +360,17 @@ class Dispatch:
         :param left: those that are left to run; all by default.
         """
         if left is None:
-            left = iter(context.endpoint.teardown)
+            left = _teardown_steps(context)
         if context.journey is not None:
             context.journey.urgent = True
-        try:
-            for function in left:
-                try:
-                    await function(exc)
-                except Exception:
-                    _log.exception("The teardown function %r failed", _name(function))
-            for signal in (request_tearing_down, appcontext_tearing_down):
-                if signal.receivers:
-                    await announce(context, signal, exc=exc)
-        except asyncio.CancelledError:
-            self._tear_down_beside(context, exc, left)  # those that have not begun
-            raise
-        except Exception:
-            _log.exception("A receiver of a teardown signal failed")
+        for step in left:
+            try:
+                await step(exc)
+            except Exception:
+                _log.exception("The teardown function %r failed", _name(step))
+            except asyncio.CancelledError:
+                self._tear_down_beside(context, exc, left)  # those that have not begun
+                raise
         if context.has_form:
             context.request.close()
 
@@ -377,13 +393,7 @@ class Dispatch:
 
     async def _hand_over(self, context: RequestContext) -> None:
         """Hand a request to a Starlette route; its HTTP errors are answered as ours are."""
-        started = False
-
-        async def send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await context.send(message)
-
+        send = Sender(context.send)
         scope = context.scope
         route: BaseRoute = scope["route"]
         _, child_scope = route.matches(scope)
@@ -391,13 +401,15 @@ class Dispatch:
         try:
             await route.handle(scope, context.receive, send)
         except Exception as exc:
-            if started:
+            if send.started:
                 raise
             await self._deliver(context, await self._answer_error(context, exc))
             if context.reraise:
                 raise
 
     async def _answer_error(self, context: RequestContext, exc: Exception) -> Response:
+        if isinstance(exc, WorkerPoolFullError):
+            return self._errors.default_response(context, exc)
         try:
             value = await self._errors.handle(context, exc)
         except Exception as unhandled:
@@ -415,6 +427,19 @@ class Dispatch:
         _, child_scope = route.matches(scope)
         scope.update(child_scope)
         await route.handle(scope, receive, send)
+
+
+def _teardown_steps(context: RequestContext) -> Iterator[AsyncFunction]:
+    """The teardown functions, then the receivers of the teardown signals."""
+    yield from context.endpoint.teardown
+    for signal in (request_tearing_down, appcontext_tearing_down):
+        if signal.receivers:
+            for receiver in signal.receivers_for(context.app):
+                yield partial(_tell, context, receiver)
+
+
+async def _tell(context: RequestContext, receiver: Any, exc: BaseException | None) -> None:
+    await settle(context, receiver(context.app, exc=exc))
 
 
 async def _finish_journey(journey: Journey[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -46,9 +47,7 @@ def as_werkzeug(exc: Exception) -> Exception:
     """Turn Starlette's ``HTTPException`` into Werkzeug's with that code."""
     if not isinstance(exc, StarletteHTTPException):
         return exc
-    cls = default_exceptions.get(exc.status_code)
-    if cls is None:
-        cls = type("HTTPException", (HTTPException,), {"code": exc.status_code})
+    cls = _class_for(exc.status_code)
     standard = HTTP_STATUS_CODES.get(exc.status_code)
     detail = exc.detail if exc.detail.lower() != (standard or "").lower() else None
     http_exc = cls(detail) if detail else cls()
@@ -56,6 +55,31 @@ def as_werkzeug(exc: Exception) -> Exception:
     if exc.headers:
         http_exc.get_headers = _with_headers(http_exc.get_headers, dict(exc.headers))  # type: ignore[method-assign]
     return http_exc
+
+
+@functools.cache
+def _class_for(code: int) -> type[HTTPException]:
+    """Werkzeug's class for a code; one of ours, always the same, where there is none."""
+    return default_exceptions.get(code) or type("HTTPException", (HTTPException,), {"code": code})
+
+
+def as_starlette(exc: Exception) -> Exception:
+    """Turn Werkzeug's ``HTTPException`` into what it was made from, or else into Starlette's.
+
+    An error 500 becomes the exception that nobody handled, which Starlette gives to its handlers.
+    """
+    if not isinstance(exc, HTTPException):
+        return exc
+    unhandled: Exception | None = getattr(exc, "original_exception", None)
+    if unhandled is not None:
+        return unhandled
+    cause = exc.__cause__
+    if isinstance(cause, StarletteHTTPException) and cause.status_code == exc.code:
+        return cause
+    headers = Headers(exc.get_headers())
+    headers.remove("Content-Type")  # of the page, which the handler replaces
+    detail = exc.description or exc.name
+    return StarletteHTTPException(exc.code or 500, detail, dict(headers))
 
 
 def _with_headers(get_headers: Any, extra: dict[str, str]) -> Any:
@@ -68,11 +92,14 @@ def _with_headers(get_headers: Any, extra: dict[str, str]) -> Any:
 
 
 def from_starlette(handler: ExceptionHandler) -> Callable[[Exception], Any]:
-    """Make an error handler of ours from one of Starlette's kind, ``handler(request, exc)``."""
+    """Make an error handler of ours from one of Starlette's kind, ``handler(request, exc)``.
+
+    Its exceptions are Starlette's, too: see :func:`as_starlette`.
+    """
 
     def arguments(exc: Exception) -> tuple[Any, Exception]:
         context = cast("RequestContext", current.get().request_context)
-        return StarletteRequest(context.scope, context.receive, context.send), exc
+        return StarletteRequest(context.scope, context.receive, context.send), as_starlette(exc)
 
     if is_async_callable(handler):
 
@@ -97,7 +124,8 @@ class Errors:
 
         :raises Exception: nobody handles it; ``exc`` or what a handler raised.
         """
-        exc = as_werkzeug(unwrap(exc))
+        original = unwrap(exc)
+        exc = as_werkzeug(original)
         app = self._app
         if isinstance(exc, BadRequestKeyError) and (
             app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
@@ -108,9 +136,9 @@ class Errors:
         is_http = isinstance(exc, HTTPException) and not self._is_trapped(exc)
         if is_http and (exc.code is None or isinstance(exc, RoutingException)):  # type: ignore[attr-defined]
             return self.default_response(context, exc)  # type: ignore[arg-type]
-        handler = context.endpoint.handlers.find(exc)
-        if handler is not None:
-            return await call_function(context, handler, exc)
+        found = context.endpoint.handlers.find(exc, original)
+        if found is not None:
+            return await call_function(context, *found)
         if is_http:
             return self.default_response(context, exc)  # type: ignore[arg-type]
         raise exc
@@ -144,11 +172,11 @@ class Errors:
             return page
         app.log_exception((type(exc), exc, exc.__traceback__))
         error = InternalServerError(original_exception=exc)
-        handler = context.endpoint.handlers.find(error)
-        if handler is None:
+        found = context.endpoint.handlers.find(error)
+        if found is None:
             return self.default_response(context, error)
         try:
-            return await call_function(context, handler, error)
+            return await call_function(context, *found)
         except Exception as failure:
             logging.getLogger("asyncflask").exception(
                 "The error handler for %s failed", type(exc).__name__, exc_info=failure

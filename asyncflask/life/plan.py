@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from asyncflask.app import Flask
     from asyncflask.typing import ErrorHandler, URLValuePreprocessor, ViewFunction
 
+    #: A handler, and the class that it is registered for.
+    _Found = tuple[type[Exception], ErrorHandler]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Endpoint:
@@ -64,25 +67,40 @@ class ErrorHandlers:
     ) -> None:
         by_name = [spec[name] for name in names if name in spec]
         self._by_code = by_name
-        self._found: dict[tuple[type[BaseException], int | None], ErrorHandler | None] = {}
+        self._found: dict[tuple[type[Any], type[Any], int | None], _Found | None] = {}
 
-    def find(self, exc: BaseException) -> ErrorHandler | None:
-        """Return the handler for ``exc``: by code before by class, most specific class first."""
+    def find(
+        self, exc: Exception, original: Exception | None = None
+    ) -> tuple[ErrorHandler, Exception] | None:
+        """Return the handler for ``exc`` and what to give it, or None.
+
+        Handlers are found by code before by class, the most specific class first.
+
+        :param original: what ``exc`` was made from, of which a handler may be just as well. Its own
+            classes come before those of ``exc``; such a handler is given ``original``.
+        """
+        original = original or exc
         code = exc.code if isinstance(exc, HTTPException) else None
-        key = (type(exc), code)
+        key = (type(original), type(exc), code)
         if key not in self._found:
             self._found[key] = next(self._candidates(*key), None)
-        return self._found[key]
+        found = self._found[key]
+        if found is None:
+            return None
+        cls, handler = found
+        return handler, exc if isinstance(exc, cls) else original
 
     def _candidates(
-        self, exc_class: type[BaseException], code: int | None
-    ) -> Iterator[ErrorHandler]:
+        self, original: type[Any], exc_class: type[Any], code: int | None
+    ) -> Iterator[_Found]:
+        shared = exc_class.__mro__
+        classes = [*(cls for cls in original.__mro__ if cls not in shared), *shared]
         for wanted in (code, None) if code is not None else (None,):
             for handlers in self._by_code:
                 by_class = handlers.get(wanted) or {}
-                for cls in exc_class.__mro__:
+                for cls in classes:
                     if cls in by_class:
-                        yield by_class[cls]
+                        yield cls, by_class[cls]
 
 
 class Plan:

@@ -16,6 +16,8 @@ from starlette.routing import Router as StarletteRouter
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BuildError, RequestRedirect
 
+from asyncflask.life.guard import refuse
+from asyncflask.life.target import to_origin_form
 from asyncflask.routing import Miss, Rule
 from asyncflask.routing.redirects import SAFE
 
@@ -205,15 +207,10 @@ class Router(StarletteRouter):
         return partial, None, scope.get("path_params", {}), None
 
     def _find_in_origin_form(self, scope: Scope) -> Found | None:
-        """Find the route for ``GET http://host/path``, which some servers pass on as it came.
-
-        It is as good a request as ``GET /path`` (RFC 9112, section 3.2.2), so the scope gets that.
-        """
-        scheme, _, rest = scope["path"].partition("://")
-        if not rest or "/" in scheme:
+        """Find the route for ``GET http://host/path``; such a target fits no rule as it is."""
+        if not to_origin_form(scope):
             return None
-        scope["path"] = "/" + rest.partition("/")[2]
-        return self.find(scope)
+        return refuse(scope) or self.find(scope)
 
     def allowed_methods(self, scope: Scope) -> list[str]:
         """Return the methods that the path of a request may be asked with."""

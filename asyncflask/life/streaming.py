@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from asyncflask.messages.response import _encode
 
 if TYPE_CHECKING:
-    from starlette.types import Message
+    from starlette.types import Message, Send
 
     from asyncflask.concurrency import Worker, WorkerPool
     from asyncflask.ctx import RequestContext
@@ -59,9 +59,17 @@ class ThreadedIterator(AsyncIterator[Any]):
             worker.submit(lambda: self._pool.release(worker))
 
     def _close(self) -> None:
-        close = getattr(self._iterator, "close", None) or getattr(self._iterable, "close", None)
-        if close is not None:
-            close()
+        try:
+            _close(self._iterator)
+        finally:
+            if self._iterator is not self._iterable:
+                _close(self._iterable)
+
+
+def _close(body: object) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
 
 
 class _ClientWatch:
@@ -89,41 +97,85 @@ class _ClientWatch:
         return self.gone and self._task.uncancel() == 0
 
 
-async def open_chunks(response: Response, pool: WorkerPool) -> AsyncIterator[Any]:
-    """Return an async iterator over the body; a sync body gets its thread here.
+class Sender:
+    """The server's ``send``, which knows whether the response has begun."""
 
-    :raises WorkerPoolFullError: no thread of the pool came free in time.
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        self.started = True
+        await self._send(message)
+
+
+class Stream:
+    """A streamed body on its way out. It is closed once, where it was pulled.
+
+    :param response: whose body to send.
+    :param pool: where a sync body gets its thread.
     """
-    body = response.response
-    if isinstance(body, AsyncIterable):
-        return aiter(cast("AsyncIterable[Any]", body))
-    chunks = ThreadedIterator(cast("Iterable[Any]", body), pool)
-    await chunks.open()
-    return chunks
+
+    def __init__(self, response: Response, pool: WorkerPool) -> None:
+        self.response = response
+        self._pool = pool
+        self._chunks: AsyncIterator[Any] | None = None
+
+    async def open(self) -> None:
+        """Begin with the body; a sync one takes its thread here.
+
+        :raises WorkerPoolFullError: no thread of the pool came free in time.
+        """
+        body = self.response.response
+        if isinstance(body, AsyncIterable):
+            self._chunks = aiter(cast("AsyncIterable[Any]", body))
+            return
+        chunks = ThreadedIterator(cast("Iterable[Any]", body), self._pool)
+        await chunks.open()
+        self._chunks = chunks
+
+    async def send(self, context: RequestContext, start: Message, send: Sender) -> None:
+        """Send the whole response. A client that goes away ends it quietly.
+
+        :param start: the message with status and headers.
+        :raises Exception: what the body raises. The final message is not sent then, so the client
+            sees that the response is incomplete.
+        """
+        chunks = cast("AsyncIterator[Any]", self._chunks)
+        watch = _ClientWatch(context)
+
+        async def put(body: bytes, more: bool) -> None:
+            try:
+                await send({"type": "http.response.body", "body": body, "more_body": more})
+            except OSError as exc:  # how some servers say it
+                raise _ClientGoneError from exc
+
+        try:
+            await send(start)
+            async for chunk in chunks:
+                await put(_encode(chunk), True)
+            watch.stop()
+            await put(b"", False)
+        except _ClientGoneError:
+            pass
+        except asyncio.CancelledError:
+            if not watch.explains():
+                raise
+        finally:
+            watch.stop()
+
+    async def aclose(self) -> None:
+        """Close the body and call the response's ``call_on_close`` functions."""
+        if self._chunks is None:
+            await self.response.aclose()
+            return
+        close = getattr(self._chunks, "aclose", None)
+        try:
+            if close is not None:
+                await close()
+        finally:
+            await self.response.call_close_functions()
 
 
-async def send_stream(context: RequestContext, chunks: AsyncIterator[Any], start: Message) -> None:
-    """Send a streamed response; the body is closed in every case.
-
-    A client that goes away ends it quietly.
-
-    :param start: the message with status and headers.
-    :raises Exception: what the body raises. The final message is not sent then, so the client sees
-        that the response is incomplete.
-    """
-    send = context.send
-    watch = _ClientWatch(context)
-    try:
-        await send(start)
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": _encode(chunk), "more_body": True})
-        watch.stop()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except asyncio.CancelledError:
-        if not watch.explains():
-            raise
-    finally:
-        watch.stop()
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            await close()
+class _ClientGoneError(Exception):
+    """The server could not send: the client has gone."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.concurrency import iterate_in_threadpool
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
-from werkzeug.http import http_date, parse_etags, parse_range_header, remove_entity_headers
+from werkzeug.http import parse_etags, parse_range_header, remove_entity_headers
 from werkzeug.sansio.http import is_resource_modified
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.urls import iri_to_uri
@@ -153,6 +153,11 @@ class Response(SansIOResponse):
             self.__dict__.pop("_status", None)
         else:
             self._status, self._status_code = self._clean_status(value)
+        if not 100 <= self._status_code <= 599:  # servers fail on others
+            raise ValueError(
+                f"{value!r} is no HTTP status. It is a number from 100 to 599, or that and a text "
+                "as in '404 Not Found'."
+            )
 
     # The body.
 
@@ -276,7 +281,17 @@ class Response(SansIOResponse):
         """:meth:`close` for ``async def`` code: closes async iterables and awaits."""
         body = self.response
         close = getattr(body, "aclose", None) or getattr(body, "close", None)
-        for func in ([] if close is None else [close]) + (self._on_close or []):
+        try:
+            if close is not None:
+                result = close()
+                if inspect.isawaitable(result):
+                    await result
+        finally:
+            await self.call_close_functions()
+
+    async def call_close_functions(self) -> None:
+        """Call the :meth:`call_on_close` functions, for a body that is closed by who sent it."""
+        for func in self._on_close or ():
             result = func()
             if inspect.isawaitable(result):
                 await result
@@ -315,8 +330,6 @@ class Response(SansIOResponse):
         """
         if request.method not in ("GET", "HEAD"):
             return self
-        if "date" not in self.headers:
-            self.headers["Date"] = http_date()
         get = request.headers.get
         conditions: dict[str, Any] = {
             "http_if_range": get("if-range"),

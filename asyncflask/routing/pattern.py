@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,11 @@ REST: tuple[Any, ...] = (2,)
 
 #: What a segment gives: the name of a value and its parser, or None and a parser of a dictionary.
 Field = tuple[str | None, Parser]
+
+
+#: The longest text that is shared out among several variables, as in ``/<a>-<b>``; longer ones do
+#: not match.
+MOST_CHARACTERS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +122,12 @@ def _mixed_parser(pieces: Sequence[Piece], final: bool, cut: bool) -> Parser:
         # "/w/<path:p>/" takes exactly one slash, so that the others can be merged.
         regex = f"{regex[:-1]}(?<!/)/"
     fullmatch = re.compile(regex).fullmatch
+    # Several variables can share a text in many ways, which a hostile path makes the regular
+    # expression try: its cost grows with a power of the length.
+    most = sys.maxsize if len(converters) < 2 else MOST_CHARACTERS
 
     def parse(text: str) -> dict[str, Any]:
-        match = fullmatch(text)
+        match = fullmatch(text) if len(text) <= most else None
         if match is None:
             raise ValidationError
         return {name: to_python(match[group]) for group, name, to_python in converters}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
 
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.base import ClientBase, RequestOptions, SendOptions, to_httpx_auth
@@ -36,6 +36,16 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
     :param options: other options of ``httpx.AsyncClient``: ``base_url``, ``headers``,
         ``follow_redirects``, ...
     """
+
+    def __enter__(self) -> NoReturn:
+        """Refuse ``with``: this client is for ``async with``."""
+        raise TypeError(
+            "app.test_client() is for 'async def' tests: write 'async with'. In plain 'def' tests "
+            "use app.sync_test_client()."
+        )
+
+    def __exit__(self, *exc_info: object) -> None:
+        """There is nothing to leave; see :meth:`__enter__`."""
 
     async def request(
         self,

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import pytest
+from starlette.responses import FileResponse, PlainTextResponse
 
 from asyncflask import (
     Blueprint,
@@ -24,7 +25,12 @@ from asyncflask import (
 from asyncflask.json.provider import DefaultJSONProvider
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.sessions import SecureCookieSession, SessionInterface
-from asyncflask.signals import request_finished, request_started, request_tearing_down
+from asyncflask.signals import (
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
 from tests.wire import Wire, until
 
 Record = list[str]
@@ -935,12 +941,16 @@ async def test_a_value_that_is_not_json_is_an_error_that_names_the_view() -> Non
         await app.test_client().get("/")
 
 
-@pytest.mark.parametrize("answer", ["plain", Response("made")], ids=["plain", "response"])
-async def test_the_answer_of_a_cancelled_def_request_is_dropped(answer: Any) -> None:
-    """Nothing is sent; the teardowns ran."""
+@pytest.mark.parametrize("kind", ["plain", "response"])
+async def test_the_answer_of_a_cancelled_def_request_is_dropped(kind: str) -> None:
+    """Nothing is sent; the teardowns ran, and a response is closed."""
     app = make_app()
     record: Record = []
     gate = threading.Event()
+    answer: Any = "plain"
+    if kind == "response":
+        answer = Response("made")
+        answer.call_on_close(lambda: record.append("closed"))
 
     @app.teardown_request
     def teardown(exc: BaseException | None) -> None:
@@ -960,7 +970,9 @@ async def test_the_answer_of_a_cancelled_def_request_is_dropped(answer: Any) -> 
         await task
     gate.set()
     await until(lambda: app.pool.busy == 0)
-    assert (record, wire.sent) == (["view", "teardown"], [])
+    closed = ["closed"] if kind == "response" else []
+    await until(lambda: len(record) == 2 + len(closed))
+    assert (record, wire.sent) == (["view", "teardown", *closed], [])
 
 
 async def test_url_value_preprocessors_may_change_the_values() -> None:
@@ -998,6 +1010,149 @@ async def test_an_after_this_request_function_that_returns_none_is_named() -> No
 
     with pytest.raises(TypeError, match="'forgets' returned None"):
         await app.test_client().get("/")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [("x", {"Bad Name": "1"}), Response([1]), FileResponse("/does/not/exist")],  # type: ignore[arg-type]
+    ids=["header name", "body", "starlette"],
+)
+async def test_a_response_that_cannot_be_sent_is_a_500(
+    bad: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is wrong with it shows before anything was sent, and is logged once."""
+    app = make_app()
+    record: Record = []
+    add_hooks(app, record, "x", "async def")
+
+    @app.get("/")
+    async def index() -> Any:
+        return bad
+
+    response = await app.test_client().get("/")
+    assert response.status_code == 500
+    assert "Internal Server Error" in response.text
+    assert record.count("teardown x") == 1
+    assert len([r for r in caplog.records if r.exc_info]) == 1
+
+
+async def test_errors_of_a_starlette_response_reach_the_test() -> None:
+    """Once, and bare."""
+    app = make_app(TESTING=True)
+
+    @app.get("/")
+    async def index() -> Any:
+        return FileResponse("/does/not/exist")
+
+    with pytest.raises(RuntimeError, match="does not exist"):
+        await app.test_client().get("/")
+
+
+async def test_a_receiver_of_a_teardown_signal_is_told_once() -> None:
+    """Also when it is cancelled; the others are told beside."""
+    app = make_app()
+    record: Record = []
+    begun = asyncio.Event()
+
+    async def waits(sender: Flask, exc: BaseException | None) -> None:
+        record.append("waits")
+        begun.set()
+        await asyncio.Event().wait()
+
+    def other(sender: Flask, exc: BaseException | None) -> None:
+        record.append("other")
+
+    request_tearing_down.connect(waits, app)
+    appcontext_tearing_down.connect(other, app)
+
+    @app.get("/")
+    async def index() -> str:
+        return "ok"
+
+    wire = Wire()
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: len(record) == 2)
+    assert record == ["waits", "other"]
+
+
+async def test_call_on_close_functions_run_when_sending_fails() -> None:
+    """Files are closed whatever happens."""
+    app = make_app()
+    record: Record = []
+
+    @app.get("/")
+    async def index() -> Response:
+        response = Response("x")
+        response.call_on_close(lambda: record.append("closed"))
+        return response
+
+    wire = Wire()
+
+    async def fails(message: Any) -> None:
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await app(wire.scope, wire.receive, fails)
+    assert record == ["closed"]
+    await app(wire.scope, wire.receive, wire.send)
+    assert (wire.body, record) == (b"x", ["closed", "closed"])
+
+
+async def test_url_value_preprocessors_may_be_async() -> None:
+    """They run inline, and are awaited."""
+    app = make_app()
+
+    @app.url_value_preprocessor
+    async def change(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        await asyncio.sleep(0)
+        (values or {})["number"] += 1
+
+    @app.get("/<int:number>")
+    async def index(number: int) -> str:
+        return str(number)
+
+    assert (await app.test_client().get("/5")).text == "6"
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/admin/x", "HTTPS://a/admin/x"])
+async def test_middleware_sees_the_path_that_the_router_sees(target: str) -> None:
+    """A target in absolute form does not get around what middleware decides by the path."""
+
+    class Gate:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope.get("path", "").startswith("/admin"):
+                await PlainTextResponse("forbidden", 403)(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+
+    app = make_app()
+    app.add_middleware(Gate)
+
+    @app.get("/admin/x")
+    async def admin() -> str:
+        return "secret"
+
+    @app.get("/x")
+    async def free() -> str:
+        return request.host
+
+    async def ask(path: str) -> tuple[int, bytes]:
+        wire = Wire(path)
+        await app(wire.scope, wire.receive, wire.send)
+        return wire.sent[0]["status"], wire.body
+
+    assert await ask(target) == (403, b"forbidden")
+    assert await ask("http://evil.example/x") == (200, b"evil.example")
+    assert (await ask("a://b/admin/x"))[0] == 404
+    async with app.test_client() as client:  # the lifespan passes through as well
+        assert (await client.get("/x")).status_code == 200
 
 
 async def test_errors_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,12 +10,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request as StarletteRequest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
-from werkzeug.exceptions import BadRequest, Conflict, HTTPException, NotFound
+from werkzeug.exceptions import BadRequest, Conflict, HTTPException, MethodNotAllowed, NotFound
 
 from asyncflask import Blueprint, Flask, Response, abort, request
-from asyncflask.life.errors import unwrap
+from asyncflask.life.errors import as_werkzeug, unwrap
 from asyncflask.signals import got_request_exception
 from tests.wire import Wire
 
@@ -256,6 +256,97 @@ async def test_starlettes_handlers_get_request_and_error() -> None:
     assert (response.status_code, response.json()) == (418, {"path": "/"})
     response = await client.get("/nowhere")
     assert (response.status_code, response.json()) == (404, {"missing": "/nowhere"})
+
+
+async def test_a_code_that_werkzeug_does_not_know_has_one_class() -> None:
+    """A new one for each exception would never be forgotten."""
+    first, second = (as_werkzeug(StarletteHTTPException(499)) for _ in range(2))
+    assert type(first) is type(second)
+
+
+@pytest.mark.parametrize("starlettes", [True, False])
+async def test_starlettes_exception_has_handlers_of_its_own(starlettes: bool) -> None:
+    """Of either kind. They come before Werkzeug's classes, after the code, and get the original."""
+    app = make_app()
+    error = StarletteHTTPException(409, "because")
+    raise_in_view(app, error)
+    given: list[Exception] = []
+
+    async def keep(exc: Exception) -> str:
+        given.append(exc)
+        return "handled"
+
+    async def starlettes_keep(req: StarletteRequest, exc: Exception) -> PlainTextResponse:
+        return PlainTextResponse(await keep(exc))
+
+    async def never(exc: Exception) -> str:
+        raise AssertionError(exc)
+
+    if starlettes:
+        app.add_exception_handler(StarletteHTTPException, starlettes_keep)
+    else:
+        app.register_error_handler(StarletteHTTPException, keep)
+    for code_or_class in (HTTPException, Exception, 404):
+        app.register_error_handler(code_or_class, never)
+    assert (await app.test_client().get("/")).text == "handled"
+    assert given == [error]
+
+
+async def test_a_handler_for_the_code_comes_before_starlettes_class() -> None:
+    """As in Starlette."""
+    app = make_app()
+    raise_in_view(app, StarletteHTTPException(409, "because"))
+
+    async def answer(exc: Exception) -> str:
+        return type(exc).__name__
+
+    app.register_error_handler(StarletteHTTPException, answer)
+    app.register_error_handler(409, answer)
+    assert (await app.test_client().get("/")).text == "Conflict"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "detail", "headers"),
+    [
+        (
+            StarletteHTTPException(404, "original", {"X-Why": "so"}),
+            404,
+            "original",
+            {"X-Why": "so"},
+        ),
+        (NotFound("lost"), 404, "lost", {}),
+        (MethodNotAllowed(["GET"], "no"), 405, "no", {"Allow": "GET"}),
+    ],
+)
+async def test_starlettes_handlers_get_starlettes_exceptions(
+    error: Exception, code: int, detail: str, headers: dict[str, str]
+) -> None:
+    """The original, or one that is made from Werkzeug's: they read `detail` and `headers`."""
+    app = make_app()
+    raise_in_view(app, error)
+
+    def handle(req: StarletteRequest, exc: Exception) -> JSONResponse:
+        assert isinstance(exc, StarletteHTTPException)
+        return JSONResponse([exc.status_code, exc.detail, exc.headers])
+
+    app.add_exception_handler(code, handle)
+    assert (await app.test_client().get("/")).json() == [code, detail, headers]
+
+
+async def test_starlettes_handler_for_500_gets_the_error_itself() -> None:
+    """As from Starlette."""
+    app = make_app()
+    error = KeyError("x")
+    raise_in_view(app, error)
+    given: list[Exception] = []
+
+    def handle(req: StarletteRequest, exc: Exception) -> JSONResponse:
+        given.append(exc)
+        return JSONResponse({}, status_code=500)
+
+    app.add_exception_handler(500, handle)
+    assert (await app.test_client().get("/")).status_code == 500
+    assert given == [error]
 
 
 async def test_clients_that_prefer_json_get_a_problem_document() -> None:

@@ -471,3 +471,105 @@ async def test_a_server_that_cannot_tell_of_a_disconnect_does_not_end_the_stream
     await app(wire.scope, receive, wire.send)
     assert wire.body == b"xxxxx"
     assert wire.is_complete
+
+
+async def test_a_server_that_says_the_client_is_gone_ends_the_stream_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Some raise OSError from `send`."""
+    app = make_app()
+    record: list[Any] = []
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        record.append(exc)
+
+    @app.get("/")
+    async def index() -> Any:
+        return endless("async def", record)
+
+    wire = Wire()
+
+    async def send(message: Any) -> None:
+        if len(wire.sent) > 3:
+            raise OSError("gone")
+        await wire.send(message)
+
+    await app(wire.scope, wire.receive, send)
+    assert record == ["closed", None]
+    assert not caplog.records
+
+
+async def test_a_cancelled_stream_does_not_wait_for_its_thread() -> None:
+    """The task leaves at once; closed once, in its thread, and then torn down."""
+    app = make_app()
+    record: list[Any] = []
+    gate = threading.Event()
+    begun = threading.Event()
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        record.append("teardown")
+
+    class Body:
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> bytes:
+            begun.set()
+            gate.wait(10)
+            return b"x"
+
+        def close(self) -> None:
+            record.append(("closed", threading.current_thread() is threading.main_thread()))
+
+    @app.get("/")
+    async def index() -> Any:
+        return Response(Body())  # type: ignore[arg-type]
+
+    wire = Wire()
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))
+    await until(begun.is_set)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert record == []
+    gate.set()
+    await until(lambda: len(record) == 2)
+    assert record == [("closed", False), "teardown"]
+
+
+async def test_a_body_that_cannot_be_closed_after_a_cancellation_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The teardowns run all the same."""
+    app = make_app()
+    record: list[Any] = []
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        record.append("teardown")
+
+    class Body:
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> bytes:
+            await asyncio.sleep(0.001)
+            return b"x"
+
+        async def aclose(self) -> None:
+            raise ValueError("in aclose")
+
+    @app.get("/")
+    async def index() -> Any:
+        return Response(Body())
+
+    wire = Wire()
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))
+    await until(lambda: len(wire.sent) > 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: record)
+    assert "in aclose" in caplog.text

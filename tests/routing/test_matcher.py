@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 import timeit
 from functools import partial
 from typing import Any
@@ -401,3 +402,14 @@ def test_a_match_costs_the_same_among_2000_rules_as_among_10() -> None:
         for count, call in calls.items():
             best[count] = min(best.get(count, 1.0), timeit.timeit(call, number=200))
     assert best[2000] < 1.3 * best[10]
+
+
+def test_a_hostile_path_for_several_variables_costs_nothing() -> None:
+    """Past a length it does not match; the ways to share it out grow with a power of that."""
+    map_ = Map([Rule("/p/<path:a>/x/<path:b>/y/<path:c>/z", endpoint="e")])
+    match = map_.compile().match
+    assert isinstance(match("/p/1/x/2/y/3/z", "GET"), tuple)
+    hostile = "/p/" + "a/x/" * 2000 + "a/y/" * 2000
+    started = time.perf_counter()
+    assert not isinstance(match(hostile, "GET"), tuple)
+    assert time.perf_counter() - started < 0.5

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from werkzeug.datastructures import Authorization
 
+from asyncflask import Flask
 from asyncflask.testing import FlaskClient, TestResponse
 from asyncflask.testing._httpx import httpx
 from tests.testing.apps import Dressed, echo_app
@@ -178,3 +179,10 @@ class TestRequests:
         async with FlaskClient(Dressed(app)):
             assert events == ["lifespan.startup"]
         assert events == ["lifespan.startup", "lifespan.shutdown"]
+
+
+def test_the_async_client_in_a_def_test_says_which_to_use() -> None:
+    """It is the first mistake of whoever moves Flask's tests."""
+    client = Flask(__name__).test_client()
+    with pytest.raises(TypeError, match=r"sync_test_client\(\)"), client:  # type: ignore[attr-defined]
+        pass
