@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator, MutableMapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 import asyncflask.json as _json
 from asyncflask.concurrency import is_async_callable, running_loop
@@ -159,9 +159,11 @@ class AppContext:
     def pop(self, exc: BaseException | None = None) -> None:
         """Run the teardown functions and make the context before this one current again.
 
+        Where a loop runs, ``async def`` teardown functions cannot: each is logged as failed, and
+        the others run (use ``async with``).
+
         :param exc: the exception that ended the work, for the teardown functions.
-        :raises RuntimeError: this is not the current context; or an ``async def`` teardown function
-            is due where a loop runs (use ``async with``).
+        :raises RuntimeError: this is not the current context.
         """
         token = self._last_token()
         try:
@@ -193,7 +195,7 @@ class AppContext:
         if appcontext_popped.receivers:
             appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
-    def __enter__(self) -> AppContext:
+    def __enter__(self) -> Self:
         self.push()
         return self
 
@@ -205,7 +207,7 @@ class AppContext:
     ) -> None:
         self.pop(exc)
 
-    async def __aenter__(self) -> AppContext:
+    async def __aenter__(self) -> Self:
         self.push()
         return self
 
@@ -238,8 +240,8 @@ class RequestContext(AppContext):
     error: BaseException | None = None
     #: The error is raised to the server once its page was sent (debug mode).
     reraise = False
-    #: The request is another context's, which closes its files.
-    _is_copy = False
+    #: The context this is a copy of: it has the session, and closes the request's files.
+    _origin: RequestContext | None = None
 
     def __init__(
         self,
@@ -282,7 +284,8 @@ class RequestContext(AppContext):
     def session(self) -> SessionMixin:
         """The session, opened at the first access."""
         if self._session is None:
-            self._session = self._open_session()
+            origin = self._origin
+            self._session = self._open_session() if origin is None else origin.session
         return self._session
 
     def _open_session(self) -> SessionMixin:
@@ -304,7 +307,7 @@ class RequestContext(AppContext):
     def has_form(self) -> bool:
         """Whether a form was parsed, which may have left files to close at the end of this."""
         reader = None if self._request is None else self._request.form_reader
-        return reader is not None and not self._is_copy
+        return reader is not None and self._origin is None
 
     def copy(self) -> RequestContext:
         """Return a context for the same request and session, with a ``g`` of its own."""
@@ -312,9 +315,10 @@ class RequestContext(AppContext):
             self.app, self.scope, self.receive, self.send, self.endpoint, self.params
         )
         copy.loop = self.loop
-        copy._request, copy._session = self._request, self._session
         copy.routing_exception = self.routing_exception
-        copy._is_copy = True
+        # Made now if need be, for a request has one body, which only one of them can read.
+        copy._request = self.request
+        copy._origin = self
         return copy
 
     def __repr__(self) -> str:

@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("asyncflask")
 
-#: Journeys that go on after the task that began them was cancelled.
-_stragglers: set[asyncio.Task[Any]] = set()
+#: What goes on after the task that began it was cancelled, on any loop.
+_stragglers: set[asyncio.Future[Any]] = set()
 
 
 class _Place:
@@ -76,6 +76,8 @@ class Journey(Generic[T]):
         "_coroutine",
         "_loop",
         "_pool",
+        "_return",
+        "_task",
         "abandoned",
         "keep",
         "urgent",
@@ -96,12 +98,23 @@ class Journey(Generic[T]):
         self._borrowed = worker is None
         self._loop = asyncio.get_running_loop()
         self._context: contextvars.Context | None = None
+        self._task: asyncio.Task[Any] | None = None
+        # While the worker runs and the task has left: done when the worker comes back.
+        self._return: asyncio.Future[None] | None = None
         self.keep = keep
         self.urgent = False
         self.abandoned = False
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self._drive(on_loop)
+
+    @property
+    def has_worker_here(self) -> bool:
+        """Whether a worker is kept, and for the task that runs here: it drives this journey.
+
+        Other tasks of the request must not use that worker: they would hold the request up.
+        """
+        return self.worker is not None and self._task is asyncio.current_task()
 
     async def run(self, function: Callable[[], Any]) -> Any:
         """Run a ``def`` function in the worker that is kept, for code of this request on the loop.
@@ -121,6 +134,7 @@ class Journey(Generic[T]):
     def _drive(self, yielded: Any) -> Generator[Any, Any, T]:
         """Step the coroutine, which has last yielded ``yielded``."""
         coroutine = self._coroutine
+        self._task = asyncio.current_task()
         try:
             while True:
                 value: Any = None
@@ -144,7 +158,7 @@ class Journey(Generic[T]):
                     finished: T = stop.value
                     return finished
         finally:
-            if not self.abandoned:
+            if self._return is None:
                 self._give_back()
 
     def _visit(self) -> Generator[Any, Any, _Visit]:
@@ -165,6 +179,8 @@ class Journey(Generic[T]):
         except asyncio.CancelledError as exc:
             if arrival.cancelled():
                 self.abandoned = True
+                self._return = self._loop.create_future()
+                _remember(self._return)
                 raise
             # It had arrived when the cancellation came: the coroutine is here and hears of it.
             visit = arrival.result()
@@ -205,12 +221,21 @@ class Journey(Generic[T]):
         """On the loop again."""
         if not arrival.cancelled():
             arrival.set_result(visit)
-        elif visit.finished:
-            self._give_back()
-            if visit.error is not None:
-                _log.error("A cancelled request failed in its thread", exc_info=visit.error)
+        elif self._return is None:
+            # The task is cancelled and about to hear of it: it leaves first.
+            self._loop.call_soon(self._arrive, arrival, visit)
         else:
+            self._return.set_result(None)
+            self._return = None
+            self._go_on(visit)
+
+    def _go_on(self, visit: _Visit) -> None:
+        if not visit.finished:
             keep_going(self._go_on_alone(visit.yielded))
+            return
+        self._give_back()
+        if visit.error is not None:
+            _log.error("A cancelled request failed in its thread", exc_info=visit.error)
 
     async def _go_on_alone(self, yielded: Any) -> None:
         carry(cast(contextvars.Context, self._context))  # set by the visit that is over
@@ -218,8 +243,6 @@ class Journey(Generic[T]):
             await _Rest(self._drive(yielded))
         except Exception:
             _log.exception("A cancelled request failed while it was finished")
-        finally:
-            self._give_back()
 
     def _give_back(self) -> None:
         worker, self.worker = self.worker, None
@@ -241,6 +264,30 @@ class _Rest:
 
 def keep_going(coroutine: Coroutine[Any, Any, Any]) -> None:
     """Run ``coroutine`` as a task that nobody waits for, and keep it from being collected."""
-    task = asyncio.get_running_loop().create_task(coroutine)
-    _stragglers.add(task)
-    task.add_done_callback(_stragglers.discard)
+    _remember(asyncio.get_running_loop().create_task(coroutine))
+
+
+def _remember(straggler: asyncio.Future[Any]) -> None:
+    _stragglers.add(straggler)
+    straggler.add_done_callback(_stragglers.discard)
+
+
+async def wait_for_stragglers(seconds: float | None) -> None:
+    """Wait for what goes on after cancelled requests of this loop, in its workers too.
+
+    :param seconds: the most to wait; what is left then goes on, and the log says so.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            while stragglers := _stragglers_here():  # one may leave others behind
+                await asyncio.wait(stragglers)
+    except TimeoutError:
+        _log.warning(
+            "%d cancelled requests were not finished at shutdown", len(_stragglers_here())
+        )
+
+
+def _stragglers_here() -> list[asyncio.Future[Any]]:
+    here = asyncio.get_running_loop()
+    # Copied at once: other loops, in other threads, have theirs in it.
+    return [straggler for straggler in _stragglers.copy() if straggler.get_loop() is here]

@@ -110,17 +110,27 @@ class Worker:
         deadlock. Context variables that the task changes are changed here too.
 
         :returns: what the coroutine returns.
-        :raises Exception: what the coroutine raises.
+        :raises Exception: what ``make`` or the coroutine raises.
         """
         done = _Flag()
         lent = _Lent(self)
         context = contextvars.copy_context()
         outer = _lent.get()
         context.run(_lent.set, lent)
-        tasks: list[asyncio.Task[T]] = []
+        tasks: list[asyncio.Future[T]] = []
+
+        async def run() -> T:
+            return await make()
 
         def start() -> None:
-            task = loop.create_task(make(), context=context)
+            coroutine = run()
+            task: asyncio.Future[T]
+            try:
+                task = loop.create_task(coroutine, context=context)
+            except Exception as exc:  # of a task factory: the thread must not wait for ever
+                coroutine.close()
+                task = loop.create_future()
+                task.set_exception(exc)
             tasks.append(task)
             task.add_done_callback(finish)
 
@@ -247,7 +257,7 @@ class WorkerPool:
 
     Who finds none free waits in a queue that is bounded in length and in seconds. Urgent work
     (teardowns) goes to the front, and may start a few threads past ``size``, so that it never
-    waits behind views.
+    waits behind views. Patient work (background tasks) comes last and waits as long as it takes.
 
     The pool belongs to no event loop: it may serve several, one after another or at once.
 
@@ -269,6 +279,8 @@ class WorkerPool:
         self._idle: list[Worker] = []
         self._queue: deque[_Waiter] = deque()
         self._urgent: deque[_Waiter] = deque()
+        self._patient: deque[_Waiter] = deque()
+        self._closed = False
         # Threads hold their worker, never the pool, so a forgotten pool ends its threads.
         weakref.finalize(self, _stop_all, self._idle).atexit = False
 
@@ -285,11 +297,13 @@ class WorkerPool:
     @property
     def waiting(self) -> int:
         """How many wait for a thread."""
-        return len(self._queue) + len(self._urgent)
+        return len(self._queue) + len(self._urgent) + len(self._patient)
 
-    async def acquire(self, *, urgent: bool = False) -> Worker:
+    async def acquire(self, *, urgent: bool = False, patient: bool = False) -> Worker:
         """Borrow a worker; the borrower gives it back with :meth:`release`.
 
+        :param urgent: wait before all others and without limit, and start a spare thread if need be.
+        :param patient: wait behind all others and without limit.
         :raises WorkerPoolFullError: the queue is full, or the wait took too long.
         """
         with self._lock:
@@ -298,13 +312,14 @@ class WorkerPool:
             if self._threads < self.size + (_SPARE if urgent else 0):
                 self._threads += 1
                 return Worker().start(f"{self._name}-{self._threads}")
-            if not urgent and len(self._queue) >= self.queue_size:
+            bounded = not (urgent or patient)
+            if bounded and len(self._queue) >= self.queue_size:
                 raise WorkerPoolFullError
-            waiters = self._urgent if urgent else self._queue
+            waiters = self._queue if bounded else self._urgent if urgent else self._patient
             loop = asyncio.get_running_loop()
             waiter: _Waiter = (loop, loop.create_future())
             waiters.append(waiter)
-        return await self._wait(waiter, waiters, None if urgent else self.queue_timeout)
+        return await self._wait(waiter, waiters, self.queue_timeout if bounded else None)
 
     async def _wait(
         self, waiter: _Waiter, waiters: deque[_Waiter], seconds: float | None
@@ -328,12 +343,12 @@ class WorkerPool:
         with self._lock:
             if self._urgent:
                 waiter = self._urgent.popleft()
-            elif self._threads > self.size:
+            elif self._threads <= self.size and (waiters := self._queue or self._patient):
+                waiter = waiters.popleft()
+            elif self._closed or self._threads > self.size:
                 self._threads -= 1
                 worker.stop()
                 return
-            elif self._queue:
-                waiter = self._queue.popleft()
             else:
                 self._idle.append(worker)
                 return
@@ -364,8 +379,17 @@ class WorkerPool:
                 result = await _hand_in(lent.submit, call, context)
                 carry(context)
                 return result
-        worker = await self.acquire()
+        return await self._run_in(await self.acquire(), call, context)
 
+    async def run_patiently(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """:meth:`run` for work that nobody waits for: it waits for a worker without limit."""
+        call = functools.partial(function, *args, **kwargs)
+        context = contextvars.copy_context()
+        return await self._run_in(await self.acquire(patient=True), call, context)
+
+    async def _run_in(
+        self, worker: Worker, call: Callable[[], T], context: contextvars.Context
+    ) -> T:
         def job() -> T:
             try:
                 return call()
@@ -377,9 +401,12 @@ class WorkerPool:
         return result
 
     def close(self) -> None:
-        """End the threads that are idle; the others end when they come back."""
+        """End the threads that are idle; the others end when they come back and nobody waits.
+
+        Who still needs a worker gets one as before; its thread ends after that.
+        """
         with self._lock:
-            self.size = -_SPARE
+            self._closed = True
             self._threads -= len(self._idle)
             _stop_all(self._idle)
 

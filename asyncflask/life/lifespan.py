@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable
+from asyncflask.concurrency.journey import wait_for_stragglers
 from asyncflask.concurrency.pool import stand_alone
 
 if TYPE_CHECKING:
@@ -66,16 +67,20 @@ async def serving(app: Flask) -> AsyncIterator[Any]:
     """The lifespan of an application: what ``app.router`` runs at start and at shutdown.
 
     At start: the application's ``lifespan``, ``while_serving`` generators up to their ``yield``,
-    ``before_serving`` functions. At shutdown: background tasks are waited for, then
-    ``after_serving`` functions, the rest of the generators and of the ``lifespan``. One that fails
-    does not keep the others from running.
+    ``before_serving`` functions. At shutdown: what cancelled requests have left to do and background
+    tasks are waited for, then ``after_serving`` functions, the rest of the generators and of the
+    ``lifespan``. One that fails does not keep the others from running. The last lifespan to end
+    ends the worker threads.
     """
     app.freeze()
+    app._lifespans += 1
     try:
         async with app._user_lifespan(app) as state, _serving_hooks(app):
             yield state
     finally:
-        app.close_pools()
+        app._lifespans -= 1
+        if not app._lifespans:
+            app.close_pools()
 
 
 @asynccontextmanager
@@ -89,7 +94,9 @@ async def _serving_hooks(app: Flask) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await app.background_tasks.drain(app.config["SHUTDOWN_TIMEOUT"])
+            seconds = app.config["SHUTDOWN_TIMEOUT"]
+            await wait_for_stragglers(seconds)  # first: their teardowns may add background tasks
+            await app.background_tasks.drain(seconds)
             for function in reversed(app.after_serving_funcs):
                 stack.push_async_callback(_call, app, function)
             async with app.app_context():

@@ -25,6 +25,8 @@ class Workers:
     name: str
     config: Config
     background_tasks: BackgroundTasks
+    #: How many lifespans are open: each test client may run one.
+    _lifespans = 0
 
     @lazy
     def pool(self) -> WorkerPool:
@@ -55,7 +57,8 @@ class Workers:
     async def run_sync(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking function in a worker thread, within the current context.
 
-        In a request that holds a worker already, that one is used.
+        In a request that holds a worker already, that one is used, but not in other tasks that
+        the request has begun.
 
         :returns: what the function returns.
         :raises WorkerPoolFullError: no thread came free in time.
@@ -64,7 +67,7 @@ class Workers:
         # An app context that stands in the request is in the request's place too.
         request_context = None if context is None else context.request_context
         journey = None if request_context is None else request_context.journey
-        if journey is not None and journey.worker is not None:
+        if journey is not None and journey.has_worker_here:
             result: T = await journey.run(functools.partial(function, *args, **kwargs))
             return result
         return await self.pool.run(function, *args, **kwargs)
@@ -107,13 +110,14 @@ class Workers:
 
         It runs in a copy of the current context: ``g`` and ``request`` are still there.
 
-        :param func: ``async def`` runs on the loop, ``def`` in a worker thread.
+        :param func: ``async def`` runs on the loop, ``def`` in a worker thread, once one is free
+            that no request waits for.
         """
         name = getattr(func, "__name__", repr(func))
         if is_async_callable(func):
             run: Callable[[], Awaitable[Any]] = functools.partial(func, *args, **kwargs)
         else:
-            run = functools.partial(self.pool.run, func, *args, **kwargs)
+            run = functools.partial(self.pool.run_patiently, func, *args, **kwargs)
         context = current.get(None)
         if running_loop() is None and context is not None and context.loop is not None:
             context.loop.call_soon_threadsafe(self.background_tasks.add, name, run)
