@@ -585,3 +585,23 @@ def test_the_copied_context_has_the_loop(app: Flask) -> None:
             assert context.copy().loop is asyncio.get_running_loop()
 
     asyncio.run(main())
+
+
+async def test_a_copied_context_shares_request_and_session_that_is_opened_later() -> None:
+    """A change that the copy makes is saved with the response."""
+    app = Flask(__name__, static_folder=None)
+    app.secret_key = "a key"
+
+    @app.post("/")
+    async def index() -> str:
+        @copy_current_request_context
+        async def in_copy() -> Any:
+            session["by"] = "the copy"
+            return await request.get_json()
+
+        assert await asyncio.create_task(in_copy()) == await request.get_json()  # type: ignore[arg-type]
+        return str(session["by"])
+
+    response = await app.test_client().post("/", json={"a": 1})
+    assert response.text == "the copy"
+    assert "session=" in response.headers["set-cookie"]

@@ -302,7 +302,7 @@ class WorkerPool:
     async def acquire(self, *, urgent: bool = False, patient: bool = False) -> Worker:
         """Borrow a worker; the borrower gives it back with :meth:`release`.
 
-        :param urgent: wait before all others and without limit, and start a spare thread if need be.
+        :param urgent: wait before all others, without limit, and start a spare thread if need be.
         :param patient: wait behind all others and without limit.
         :raises WorkerPoolFullError: the queue is full, or the wait took too long.
         """

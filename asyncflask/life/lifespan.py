@@ -67,8 +67,8 @@ async def serving(app: Flask) -> AsyncIterator[Any]:
     """The lifespan of an application: what ``app.router`` runs at start and at shutdown.
 
     At start: the application's ``lifespan``, ``while_serving`` generators up to their ``yield``,
-    ``before_serving`` functions. At shutdown: what cancelled requests have left to do and background
-    tasks are waited for, then ``after_serving`` functions, the rest of the generators and of the
+    ``before_serving`` functions. At shutdown: what cancelled requests have left to do and
+    background tasks are waited for, then ``after_serving`` functions, the rest of the generators and of the
     ``lifespan``. One that fails does not keep the others from running. The last lifespan to end
     ends the worker threads.
     """

@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from asyncflask.concurrency import Journey, Worker, WorkerPool, in_worker, on_loop, wait_for
+from asyncflask.concurrency.journey import keep_going, wait_for_stragglers
 from asyncflask.exceptions import WorkerPoolFullError
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
@@ -397,3 +398,42 @@ def test_places_have_names() -> None:
 
 async def _await(journey: Journey[Any]) -> Any:
     return await journey
+
+
+async def test_a_cancellation_that_meets_an_arrival_is_heard_first(pool: WorkerPool) -> None:
+    """The worker has finished, and the task is cancelled, within one turn of the loop."""
+    gate = threading.Event()
+    done: list[str] = []
+
+    async def travel() -> None:
+        await in_worker
+        gate.wait(5)
+        await on_loop
+        done.append("finished alone")
+
+    task = asyncio.create_task(_await(Journey(travel(), pool)))
+    await until(lambda: pool.busy)
+    gate.set()
+    time.sleep(0.1)  # noqa: ASYNC251 - holds up the loop, so that the arrival waits in its queue
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: done)
+    await until(lambda: pool.busy == 0)
+
+
+async def test_what_goes_on_alone_can_be_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    """At shutdown, for so long; the log says what was not finished."""
+    gate = asyncio.Event()
+    done: list[str] = []
+
+    async def late() -> None:
+        await gate.wait()
+        done.append("late")
+
+    keep_going(late())
+    await wait_for_stragglers(0.01)
+    assert "1 cancelled requests were not finished" in caplog.text
+    gate.set()
+    await wait_for_stragglers(5)
+    assert done == ["late"]

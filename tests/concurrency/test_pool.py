@@ -373,3 +373,39 @@ def test_a_thread_that_outlives_its_loop_ends_quietly() -> None:
         time.sleep(0.005)
     assert pool.busy == 0
     pool.close()
+
+
+async def test_a_task_that_cannot_be_made_does_not_keep_a_worker_waiting() -> None:
+    """Nor does a function that is called with the wrong arguments: both raise in the thread."""
+    pool = WorkerPool(1)
+    loop = asyncio.get_running_loop()
+
+    async def answer() -> int:
+        return 42
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no tasks today")
+
+    loop.set_task_factory(refuse)
+    try:
+        async with asyncio.timeout(5):
+            with pytest.raises(RuntimeError, match="no tasks today"):
+                await pool.run(lambda: wait_for(answer, loop))
+    finally:
+        loop.set_task_factory(None)
+    wrong: Any = answer
+    async with asyncio.timeout(5):
+        with pytest.raises(TypeError, match="positional"):
+            await pool.run(lambda: wait_for(lambda: wrong(1, 2), loop))
+    assert pool.busy == 0
+    pool.close()
+
+
+async def test_a_closed_pool_still_serves_who_needs_it() -> None:
+    """Teardowns of a request that outlives a lifespan, for one; the threads end after it."""
+    pool = WorkerPool(1, name="closed")
+    pool.close()
+    assert await pool.run(lambda: "served") == "served"
+    worker = await pool.acquire(urgent=True)
+    pool.release(worker)
+    await until(lambda: not threads("closed"))

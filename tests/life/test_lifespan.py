@@ -301,3 +301,18 @@ async def test_a_background_def_function_does_not_take_the_threads_of_its_reques
             assert (await client.get("/")).text == "ok"
         gate.set()
     assert len(set(threads)) == 2
+
+
+async def test_lifespans_that_overlap_share_the_worker_threads() -> None:
+    """The last one to end ends them: the other's requests go on."""
+    app = Flask(__name__, static_folder=None)
+
+    @app.get("/")
+    def index() -> str:
+        return "ok"
+
+    async with app.test_client() as client:
+        async with app.test_client() as other:
+            assert (await other.get("/")).text == "ok"
+        async with asyncio.timeout(5):
+            assert (await client.get("/")).text == "ok"
