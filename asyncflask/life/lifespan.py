@@ -68,9 +68,9 @@ async def serving(app: Flask) -> AsyncIterator[Any]:
 
     At start: the application's ``lifespan``, ``while_serving`` generators up to their ``yield``,
     ``before_serving`` functions. At shutdown: what cancelled requests have left to do and
-    background tasks are waited for, then ``after_serving`` functions, the rest of the generators and of the
-    ``lifespan``. One that fails does not keep the others from running. The last lifespan to end
-    ends the worker threads.
+    background tasks are waited for, then ``after_serving`` functions, the rest of the generators
+    and of the ``lifespan``. One that fails does not keep the others from running. The last
+    lifespan to end ends the worker threads.
     """
     app.freeze()
     app._lifespans += 1
