@@ -282,9 +282,7 @@ async def wait_for_stragglers(seconds: float | None) -> None:
             while stragglers := _stragglers_here():  # one may leave others behind
                 await asyncio.wait(stragglers)
     except TimeoutError:
-        _log.warning(
-            "%d cancelled requests were not finished at shutdown", len(_stragglers_here())
-        )
+        _log.warning("%d cancelled requests were not finished at shutdown", len(_stragglers_here()))
 
 
 def _stragglers_here() -> list[asyncio.Future[Any]]:
