@@ -68,6 +68,7 @@ class Body:
         "_gone",
         "_held",
         "_loop",
+        "_lost",
         "_receive",
         "_room",
         "_taking",
@@ -104,6 +105,8 @@ class Body:
         self._arrived = False
         self._gone = False
         self._failure: HTTPException | None = None
+        # Whether parts were thrown away, since nobody read them.
+        self._lost = False
         # Whether somebody reads it whole, or did, so that it cannot be taken in parts.
         self._wants_whole = False
         self._whole: bytes | None = None
@@ -134,6 +137,7 @@ class Body:
         """
         if self.streamed:
             raise already_streamed()
+        self._check_kept()
         self._wants_whole = True
         self._check_size(self._declared, limit)
         while not self._arrived and self._failure is None:
@@ -162,6 +166,7 @@ class Body:
                 "Two tasks take parts of the same request body at once; each would miss some. "
                 "Let one of them read it, or use 'await request.body' in both."
             )
+        self._check_kept()
         self.streamed = True
         self._check_size(self._declared, None)
         self._taking = True
@@ -183,14 +188,26 @@ class Body:
         """Wait until the client has gone.
 
         Parts that arrive meanwhile are kept for a reader. With :data:`READ_AHEAD` bytes kept it
-        takes no more, and so notices nothing, until they are read.
+        takes no more, and so notices nothing, until they are read. If nobody has begun to read,
+        the body is thrown away instead: who never reads it must not hide that the client has gone.
         """
         while not self._gone:
             was_complete = self._arrived
             if not self._must_not_read_ahead():
                 await self._take_one(self._must_not_read_ahead)
+            if self._held >= READ_AHEAD and not (self.streamed or self._wants_whole):
+                self._lost = True
+                self._clear()
             if was_complete or self._must_not_read_ahead():
                 await self._changed()
+
+    def _check_kept(self) -> None:
+        if self._lost:
+            raise RuntimeError(
+                "The request body was thrown away: the response was being streamed, and nobody had "
+                "begun to read the body. Read it before the response is returned, or begin to read "
+                "it with the first part of the stream."
+            )
 
     def _must_not_read_ahead(self) -> bool:
         return self._gone or (self._held >= READ_AHEAD and not self._arrived)
@@ -262,7 +279,7 @@ class Body:
         if self.limit is not None and self._count > self.limit:
             self._fail(_too_large(self.limit))
             self._clear()
-        elif chunk:
+        elif chunk and not self._lost:
             self._buffer.append(chunk)
             self._held += len(chunk)
 

@@ -339,9 +339,13 @@ class Response(SansIOResponse):
             "etag": self.headers.get("etag"),
             "last_modified": self.headers.get("last-modified"),
         }
-        if self._apply_range(get("range"), conditions, accept_ranges, complete_length):
+        try:
+            if self._apply_range(get("range"), conditions, accept_ranges, complete_length):
+                return self
+            modified = is_resource_modified(**conditions)
+        except OverflowError:  # a date with a year that none has: no condition (RFC 9110, 13.1.3)
             return self
-        if not is_resource_modified(**conditions):
+        if not modified:
             self.status_code = 412 if parse_etags(get("if-match")) else 304
         return self
 

@@ -557,3 +557,10 @@ def test_the_functions_work_without_an_application(current: SimpleNamespace) -> 
         asyncflask.json.jsonify(1)
     with pytest.raises(RuntimeError):
         flask.jsonify(1)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**64), 10**300])
+def test_integers_of_any_size_go_both_ways(number: int) -> None:
+    """What can be read can be written."""
+    provider = DefaultJSONProvider(None)
+    assert provider.loads(provider.dumps_bytes({"n": number})) == {"n": number}

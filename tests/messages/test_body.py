@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -358,17 +359,18 @@ class TestDisconnected:
         await waiting
 
     async def test_it_keeps_no_more_than_so_much(self, make_wire):
-        """With enough kept it takes no more, until a reader makes room."""
+        """With enough kept it takes no more, until the one who has begun to read makes room."""
         chunk = b"x" * (READ_AHEAD // 2)
-        wire = make_wire(chunk, chunk, chunk, chunk)
+        wire = make_wire(b"0", chunk, chunk, chunk, chunk)
         wire.leave()
         body = Body(wire)
+        assert await body.next_chunk() == b"0"
         waiting = asyncio.ensure_future(body.disconnected())
         await settle()
-        assert wire.calls == 2
+        assert wire.calls == 3
         assert await body.next_chunk() == chunk
         await settle()
-        assert wire.calls == 3
+        assert wire.calls == 4
         assert b"".join(await in_parts(body)) == chunk * 3
         await waiting
 
@@ -376,9 +378,9 @@ class TestDisconnected:
         """Whoever receives the departure, everybody who waits for it knows."""
         wire = make_wire(b"x" * READ_AHEAD, more=True)
         body = Body(wire)
-        waiting = [asyncio.ensure_future(body.disconnected()) for _ in range(2)]
-        await settle()
         reader = asyncio.ensure_future(body.read())
+        await settle()
+        waiting = [asyncio.ensure_future(body.disconnected()) for _ in range(2)]
         await settle()
         wire.leave()
         with pytest.raises(ClientDisconnected):
@@ -497,3 +499,22 @@ class TestFile:
         """The error says what ``async def`` code writes instead."""
         with pytest.raises(RuntimeError, match=r"async for chunk in request\.body"):
             file_of(b"one").read()
+
+
+async def test_a_body_that_nobody_reads_does_not_hide_that_the_client_has_gone() -> None:
+    """It is thrown away past the read-ahead, and a reader that comes then is told."""
+    chunk = bytes(40_000)
+    arrived = [{"type": "http.request", "body": chunk, "more_body": True} for _ in range(5)]
+    messages: list[Any] = [*arrived, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        await asyncio.sleep(0)
+        return messages.pop(0)
+
+    body = Body(receive)
+    async with asyncio.timeout(5):
+        await body.disconnected()
+    assert messages == []
+    for read in (body.read, body.next_chunk):
+        with pytest.raises(RuntimeError, match="thrown away"):
+            await read()

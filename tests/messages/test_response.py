@@ -513,3 +513,13 @@ def test_a_status_that_http_does_not_have_is_refused(status: Any) -> None:
     """Servers fail on them, one by ending."""
     with pytest.raises(ValueError, match="from 100 to 599"):
         Response(status=status)
+
+
+@pytest.mark.parametrize("name", ["If-Modified-Since", "If-Range"])
+def test_a_date_that_cannot_be_is_no_condition(name: str) -> None:
+    """A year past all calendars must not be the server's error."""
+    headers = Headers({name: "Mon, 01 Jan 99999999999 00:00:00 GMT", "Range": "bytes=0-0"})
+    request = SansIORequest("GET", "http", None, "", "/", b"", headers, None)
+    response = Response("xy", headers={"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"})
+    response.make_conditional(request)
+    assert (response.status_code, response.data) == (200, b"xy")
