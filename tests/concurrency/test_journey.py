@@ -339,6 +339,71 @@ async def test_requests_that_keep_a_worker_can_run_more_def_code_from_the_loop()
     pool.close()
 
 
+async def test_a_journey_cancelled_twice_keeps_a_worker_that_still_runs(pool: WorkerPool) -> None:
+    """What goes on alone may be cancelled too: the worker goes back when it is done."""
+    gates = [threading.Event(), threading.Event()]
+    seen: list[str] = []
+    alone: list[Any] = []
+
+    async def travel() -> None:
+        await in_worker
+        gates[0].wait(5)
+        await on_loop
+        alone.append(asyncio.current_task())
+        await in_worker
+        seen.append("second visit")
+        gates[1].wait(5)
+        await on_loop
+        seen.append("end")
+
+    task = asyncio.create_task(_await(Journey(travel(), pool, keep=True)))
+    await until(lambda: pool.busy)
+    task.cancel()
+    gates[0].set()
+    await until(lambda: seen)
+    alone[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await alone[0]
+    assert pool.busy == 1
+    gates[1].set()
+    await wait_for_stragglers(5)
+    assert seen == ["second visit", "end"]
+    assert pool.busy == 0
+
+
+async def test_what_goes_on_alone_in_a_worker_can_be_waited_for(
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a worker, on the loop, and beside it; but not for ever."""
+    gate = threading.Event()
+    done: list[str] = []
+
+    async def travel() -> None:
+        await in_worker
+        gate.wait(5)
+        await on_loop
+        await asyncio.sleep(0.01)
+        keep_going(beside())
+        done.append("journey")
+
+    async def beside() -> None:
+        await asyncio.sleep(0.01)
+        done.append("beside")
+
+    task = asyncio.create_task(_await(Journey(travel(), pool)))
+    await until(lambda: pool.busy)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await wait_for_stragglers(0.01)
+    assert done == []
+    assert "1 cancelled requests were not finished at shutdown" in caplog.text
+    await asyncio.to_thread(asyncio.run, wait_for_stragglers(None))  # another loop has none
+    gate.set()
+    await wait_for_stragglers(5)
+    assert done == ["journey", "beside"]
+
+
 async def test_a_callers_worker_is_used_and_stays_its_own(pool: WorkerPool) -> None:
     """The thread of a sync test client does the `def` work of its request."""
     worker = Worker().start("lent")

@@ -409,3 +409,29 @@ async def test_a_closed_pool_still_serves_who_needs_it() -> None:
     worker = await pool.acquire(urgent=True)
     pool.release(worker)
     await until(lambda: not threads("closed"))
+
+
+async def test_patient_work_waits_without_limit_behind_all_other() -> None:
+    """A full queue does not refuse it, and it takes nobody's place in the queue."""
+    pool = WorkerPool(1, queue_size=1, queue_timeout=5)
+    worker = await pool.acquire()
+    order: list[str] = []
+    patient = [asyncio.create_task(pool.run_patiently(order.append, "patient")) for _ in range(3)]
+    await until(lambda: pool.waiting == 3)
+    ordinary = asyncio.create_task(pool.run(order.append, "ordinary"))
+    await until(lambda: pool.waiting == 4)
+    pool.release(worker)
+    await asyncio.gather(*patient, ordinary)
+    assert order == ["ordinary", "patient", "patient", "patient"]
+    pool.close()
+
+
+async def test_patient_work_has_no_queue_timeout() -> None:
+    """It outwaits the seconds that a request would."""
+    pool = WorkerPool(1, queue_timeout=0.01)
+    worker = await pool.acquire()
+    patient = asyncio.create_task(pool.run_patiently(lambda: "done"))
+    await asyncio.sleep(0.05)
+    pool.release(worker)
+    assert await patient == "done"
+    pool.close()

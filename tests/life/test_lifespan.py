@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asyncflask import Flask, current_app, g, has_request_context, request
-from tests.wire import until
+from tests.wire import Wire, until
 
 
 def make_app(**options: Any) -> Flask:
@@ -316,3 +316,58 @@ async def test_lifespans_that_overlap_share_the_worker_threads() -> None:
             assert (await other.get("/")).text == "ok"
         async with asyncio.timeout(5):
             assert (await client.get("/")).text == "ok"
+
+
+async def test_background_def_functions_wait_for_a_thread_without_limit() -> None:
+    """A queue that is full or slow is for requests: no task is dropped."""
+    app = make_app()
+    app.config.update(WORKER_THREADS=1, WORKER_QUEUE_SIZE=0, WORKER_QUEUE_TIMEOUT=0.01)
+    gate = threading.Event()
+    record: list[int] = []
+
+    def task(number: int) -> None:
+        gate.wait(5)
+        record.append(number)
+
+    async with app.test_client():
+        for number in range(3):
+            app.add_background_task(task, number)
+        await asyncio.sleep(0.05)
+        gate.set()
+    assert record == [0, 1, 2]
+
+
+# What cancelled requests leave.
+
+
+async def test_what_cancelled_requests_have_left_is_done_before_after_serving() -> None:
+    """A view still in its thread, and its teardown functions with what they add."""
+    app = make_app()
+    gate = threading.Event()
+    record: list[str] = []
+    app.after_serving(lambda: record.append("after serving"))
+
+    async def late() -> None:
+        record.append("background")
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        await asyncio.sleep(0.01)
+        record.append("teardown")
+        app.add_background_task(late)
+
+    @app.get("/")
+    def index() -> str:
+        gate.wait(5)
+        record.append("view")
+        return "ok"
+
+    async with app.test_client():
+        wire = Wire("/")
+        task = asyncio.ensure_future(app(wire.scope, wire.receive, wire.send))
+        await until(lambda: app.pool.busy)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        asyncio.get_running_loop().call_later(0.03, gate.set)
+    assert record == ["view", "teardown", "background", "after serving"]

@@ -86,6 +86,55 @@ async def test_run_sync_in_a_context_pushed_in_the_request_uses_its_worker() -> 
     assert (await app.test_client().get("/")).text == "ok"
 
 
+async def test_other_tasks_of_a_request_do_not_use_its_worker() -> None:
+    """A slow function there does not hold up the response."""
+    app = make_app(WORKER_THREADS=3)
+    gate = threading.Event()
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def background() -> None:
+        await app.run_sync(gate.wait, 5)
+
+    @app.before_request
+    def hold() -> None:
+        g.thread = threading.get_ident()
+
+    @app.before_request
+    async def begin() -> None:
+        app.add_background_task(background)
+        tasks.append(asyncio.create_task(app.run_sync(threading.get_ident)))
+        assert await tasks[0] != g.thread
+        await until(lambda: app.pool.busy == 2)
+        assert await app.run_sync(threading.get_ident) == g.thread
+
+    @app.get("/")
+    def view() -> str:
+        return "ok"
+
+    async with app.test_client() as client:
+        async with asyncio.timeout(3):
+            assert (await client.get("/")).text == "ok"
+        assert not gate.is_set()
+        gate.set()
+
+
+async def test_wrong_arguments_are_raised_in_def_code() -> None:
+    """The thread of the view does not wait for a coroutine that was never made."""
+    app = make_app()
+
+    async def takes_one(one: int) -> int:
+        return one
+
+    @app.get("/")
+    def view() -> str:
+        with pytest.raises(TypeError, match="positional argument"):
+            app.ensure_sync(takes_one)(1, 2, 3)
+        return str(app.ensure_sync(takes_one)(1))
+
+    async with asyncio.timeout(5):
+        assert (await app.test_client().get("/")).text == "1"
+
+
 async def test_ensure_sync_in_def_code_runs_a_coroutine_function_on_the_loop() -> None:
     """The thread waits; `def` functions are given back as they are."""
     app = make_app()
