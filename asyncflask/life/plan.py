@@ -17,6 +17,7 @@ from asyncflask.ctx import current
 from asyncflask.exceptions import SetupError
 from asyncflask.helpers import blueprint_names
 from asyncflask.life.calls import AsyncFunction, on_journey
+from asyncflask.life.steps import replaced_steps
 from asyncflask.registrar import read_only
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint
         *_gather(app.teardown_request_funcs, names, reverse=True),
         *reversed(app.teardown_appcontext_funcs),
     ]
-    threaded = not all(is_async_callable(f) for f in (*before, view, *after, *teardown))
+    functions = (*before, view, *after, *teardown, *replaced_steps(app).values())
+    threaded = not all(map(is_async_callable, functions))
     prepare = on_journey if threaded else _unchanged
     preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
     return Endpoint(

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from asyncflask.concurrency import WorkerPool, is_async_callable, running_loop, wait_for
+from asyncflask.concurrency import Journey, WorkerPool, is_async_callable, running_loop, wait_for
 from asyncflask.ctx import current
 from asyncflask.lazy import lazy
 
@@ -67,7 +67,7 @@ class Workers:
         # An app context that stands in the request is in the request's place too.
         request_context = None if context is None else context.request_context
         journey = None if request_context is None else request_context.journey
-        if journey is not None and journey.has_worker_here:
+        if isinstance(journey, Journey) and journey.has_worker_here:
             result: T = await journey.run(functools.partial(function, *args, **kwargs))
             return result
         return await self.pool.run(function, *args, **kwargs)
