@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("asyncflask")
 
+#: Where the scope has the middleware of blueprints that a request has yet to pass.
+_LAYERS = "asyncflask.layers"
+
 #: A plain value on its way out: its two messages.
 Plain = tuple["Message", "Message"]
 
@@ -92,8 +95,25 @@ class Dispatch:
         scope["path_params"] = params
         return self._run_elsewhere(context) if endpoint.elsewhere else self._run(context)
 
+    async def go_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Go on inwards from the middleware of a blueprint: to the next one's, or to the view."""
+        endpoint, layers = scope[_LAYERS]
+        if layers:
+            scope = {**scope, _LAYERS: (endpoint, layers[1:])}
+            await layers[0](scope, receive, send)
+        else:
+            context = RequestContext(
+                self._app, scope, receive, send, endpoint, scope["path_params"]
+            )
+            await (self._run_elsewhere(context) if endpoint.elsewhere else self._run(context))
+
     async def _run_elsewhere(self, context: RequestContext) -> None:
-        """Run a request on a journey, for its ``def`` functions, or let a mounted app do it."""
+        """Run a request on a journey, for its ``def`` functions, or let another app do it."""
+        inner = context.endpoint.inner
+        if inner is not None:
+            context.scope[_LAYERS] = (inner, context.endpoint.layers)
+            await self.go_on(context.scope, context.receive, context.send)
+            return
         token = current.set(context)
         try:
             if context.endpoint is self._foreign:

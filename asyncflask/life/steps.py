@@ -196,11 +196,12 @@ _STEPS = (
 
 def replaced_steps(app: Steps) -> dict[str, Callable[..., Any]]:
     """Return the steps that an application has replaced, in its class or in itself."""
-    return {
-        name: getattr(app, name)
-        for name in _STEPS
-        if name in app.__dict__ or getattr(type(app), name) is not getattr(Steps, name)
-    }
+    return {name: getattr(app, name) for name in _STEPS if is_replaced(app, name, Steps)}
+
+
+def is_replaced(app: object, name: str, base: type) -> bool:
+    """Whether an application has a method of its own, in its class or in itself."""
+    return name in app.__dict__ or getattr(type(app), name) is not getattr(base, name)
 
 
 class SteppedDispatch(Dispatch):
