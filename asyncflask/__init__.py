@@ -60,6 +60,7 @@ from asyncflask.signals import request_started as request_started
 from asyncflask.signals import request_tearing_down as request_tearing_down
 from asyncflask.signals import template_rendered as template_rendered
 from asyncflask.templating import get_template_attribute as get_template_attribute
+from asyncflask.templating import render_block as render_block
 from asyncflask.templating import render_template as render_template
 from asyncflask.templating import render_template_string as render_template_string
 from asyncflask.templating import stream_template as stream_template

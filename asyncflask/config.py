@@ -51,6 +51,8 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         "SEND_FILE_MAX_AGE_DEFAULT": None,
         "EXPLAIN_TEMPLATE_LOADING": False,
         "TEMPLATES_AUTO_RELOAD": None,
+        # Ours: templates that block (a query while they are rendered) leave the event loop.
+        "TEMPLATES_IN_WORKER": False,
         # Bodies, in bytes and in numbers of parts. Flask: MAX_CONTENT_LENGTH None.
         "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
         "MAX_FORM_MEMORY_SIZE": 500_000,
