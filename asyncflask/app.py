@@ -369,6 +369,7 @@ class Flask(Declarations, Workers, Starlette):
 
     def url_for(
         self,
+        /,
         endpoint: str,
         *,
         _anchor: str | None = None,

@@ -23,6 +23,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
 
+from asyncflask.assets import SUFFIXES, choose_coding, existing_codings
 from asyncflask.concurrency import Pending, running_loop
 from asyncflask.globals import request_ctx
 
@@ -123,7 +124,7 @@ def send_file(
         last_modified=last_modified,
         max_age=max_age,
     )
-    return _by_the_rule(lambda context: send(context=context), "send_file(...)")
+    return by_the_rule(lambda context: send(context=context), "send_file(...)")
 
 
 def send_from_directory(
@@ -135,20 +136,39 @@ def send_from_directory(
     :param path: the file in it, as the client asks for it. Dotfiles (except below
         ``.well-known``), links that lead out of the folder and everything else that is not a file
         inside are not found.
-    :param kwargs: those of :func:`send_file`.
+    :param kwargs: those of :func:`send_file`; and ``precompressed``: with True, a sibling such as
+        ``path + ".br"`` (``.zst``, ``.gz``) is sent to clients that accept its coding.
     :raises NotFound: there is no such file.
     """
+    return by_the_rule(
+        lambda context: send_found(context, directory, path, **kwargs), "send_from_directory(...)"
+    )
 
-    def send(context: RequestContext) -> Response:
-        shown, real = _find(context.app.root_path, os.fspath(directory), os.fspath(path))
+
+def send_found(
+    context: RequestContext,
+    directory: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    precompressed: bool = False,
+    **kwargs: Any,
+) -> Response:
+    """Do the work of :func:`send_from_directory`, here and now."""
+    root_path, folder, name = context.app.root_path, os.fspath(directory), os.fspath(path)
+    shown, real = _find(root_path, folder, name)
+    codings = existing_codings(shown) if precompressed else []
+    if not codings:
         return _send(shown, context=context, real_path=real, **kwargs)
+    coding = choose_coding(context.request.accept_encodings, codings)
+    if coding is not None:
+        # Links may not leave the folder: not those of siblings, either.
+        shown, real = _find(root_path, folder, name + SUFFIXES[coding])
+    response = _send(shown, context=context, real_path=real, coding=coding, **kwargs)
+    response.vary.add("Accept-Encoding")
+    return response
 
-    return _by_the_rule(send, "send_from_directory(...)")
 
-
-def _by_the_rule(
-    send: Callable[[RequestContext], Response], expression: str
-) -> Awaitable[Response]:
+def by_the_rule(send: Callable[[RequestContext], Response], expression: str) -> Awaitable[Response]:
     """Do the work in ``def`` code; in ``async def`` code return what does it in a worker."""
     context: RequestContext = request_ctx._get_current_object()  # type: ignore[attr-defined]
     if running_loop() is None:
@@ -232,6 +252,7 @@ def _send(
     *,
     context: RequestContext,
     real_path: str | None = None,
+    coding: str | None = None,
     mimetype: str | None = None,
     as_attachment: bool = False,
     download_name: str | None = None,
@@ -241,10 +262,13 @@ def _send(
     max_age: MaxAge = None,
 ) -> Response:
     app = context.app
+    suffix = "" if coding is None else SUFFIXES[coding]
     if download_name is None and isinstance(path_or_file, str | os.PathLike):
-        download_name = os.path.basename(path_or_file)
+        download_name = os.path.basename(path_or_file).removesuffix(suffix)
     headers = Headers()
     mimetype = mimetype or _guess_type(download_name, as_attachment, headers)
+    if coding is not None:
+        headers["Content-Encoding"] = coding
     _name_download(headers, download_name, as_attachment)
     source = _open(path_or_file, app.root_path, real_path)
     try:
@@ -252,7 +276,11 @@ def _send(
             source.body, mimetype=mimetype, headers=headers, direct_passthrough=True
         )
         _set_validators(response, source, etag, last_modified)
-        _set_max_age(response, app.get_send_file_max_age if max_age is None else max_age, source)
+        if max_age is None:
+            max_age = app.get_send_file_max_age
+        if callable(max_age):
+            max_age = max_age(source.path and source.path.removesuffix(suffix))
+        _set_max_age(response, max_age)
         _set_body(response, source, context, conditional)
     except BaseException:
         source.body.close()
@@ -307,9 +335,7 @@ def _set_validators(
         response.set_etag(f"{source.modified}-{source.body.length}-{check}")
 
 
-def _set_max_age(response: Response, max_age: MaxAge, source: _Source) -> None:
-    if callable(max_age):
-        max_age = max_age(source.path)
+def _set_max_age(response: Response, max_age: int | None) -> None:
     response.cache_control.no_cache = True if not max_age or max_age <= 0 else None
     if max_age is not None:
         if max_age > 0:

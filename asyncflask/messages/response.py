@@ -105,6 +105,8 @@ class Response(SansIOResponse):
             if mimetype is not None:
                 content_type = _full_content_type(mimetype)
         self._content_type = content_type
+        if direct_passthrough:
+            self.direct_passthrough = True
         if own is not None and content_type is not None:
             own["Content-Type"] = content_type
         if status is None:
@@ -320,8 +322,8 @@ class Response(SansIOResponse):
     ) -> Response:
         """Answer with 304, 206 or 412 where the request's conditions ask for it.
 
-        Only for GET and HEAD. A body that has ``slice(start, stop)`` is cut by it, others as
-        bytes.
+        Only for GET and HEAD. Several ranges are answered with the whole body. A body that has
+        ``slice(start, stop)`` is cut by it, others as bytes.
 
         :param accept_ranges: whether ranges are served (or the unit's name); needs
             ``complete_length``, the body's length in bytes.
@@ -339,32 +341,30 @@ class Response(SansIOResponse):
             "etag": self.headers.get("etag"),
             "last_modified": self.headers.get("last-modified"),
         }
+        if accept_ranges:
+            self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
         try:
-            if self._apply_range(get("range"), conditions, accept_ranges, complete_length):
-                return self
-            modified = is_resource_modified(**conditions)
+            # Before the range: a download must not go on with another version (RFC 9110, 13.2.2).
+            if not is_resource_modified(**conditions):
+                self.status_code = 412 if parse_etags(get("if-match")) else 304
+            elif accept_ranges:
+                self._apply_range(get("range"), conditions, complete_length)
         except OverflowError:  # a date with a year that none has: no condition (RFC 9110, 13.1.3)
-            return self
-        if not modified:
-            self.status_code = 412 if parse_etags(get("if-match")) else 304
+            pass
         return self
 
     def _apply_range(
         self,
         http_range: str | None,
         conditions: dict[str, Any],
-        accept_ranges: bool | str,
         complete_length: int | None,
-    ) -> bool:
-        if not accept_ranges:
-            return False
-        self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
-        if not complete_length or http_range is None:
-            return False
+    ) -> None:
+        if not complete_length or http_range is None or not _is_one_range_of_bytes(http_range):
+            return
         if conditions["http_if_range"] is not None and is_resource_modified(
             http_range=http_range, ignore_if_range=False, **conditions
         ):
-            return False
+            return
         parsed = parse_range_header(http_range)
         bounds = None if parsed is None else parsed.range_for_length(complete_length)
         if parsed is None or bounds is None:
@@ -375,7 +375,6 @@ class Response(SansIOResponse):
         self.status_code = 206
         cut = getattr(self.response, "slice", None)
         self.response = self._join()[start:stop] if cut is None else cut(start, stop)
-        return True
 
     # Sending.
 
@@ -449,6 +448,15 @@ class Response(SansIOResponse):
             chunks = iterate_in_threadpool(chunks)
         async for chunk in chunks:
             yield _encode(chunk)
+
+
+def _is_one_range_of_bytes(http_range: str) -> bool:
+    """Whether a ``Range`` is one that is answered with 206 or 416.
+
+    Other units must be ignored, and several ranges may be (RFC 9110, section 14.2): their parts
+    would need a body of its own kind, which can be larger than the whole.
+    """
+    return http_range.lower().startswith("bytes=") and "," not in http_range
 
 
 def _close(body: object) -> None:
