@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.concurrency import iterate_in_threadpool
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
-from werkzeug.http import parse_etags, parse_range_header, remove_entity_headers
+from werkzeug.http import parse_etags, remove_entity_headers
 from werkzeug.sansio.http import is_resource_modified
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.urls import iri_to_uri
@@ -39,6 +39,9 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 #: Sent with every response that does not set it: browsers must not guess another content type.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+#: One range of bytes: from a place, or so many from the end (RFC 9110, section 14.1.2).
+_RANGE = re.compile(r"bytes=\s*([0-9]{0,1000})\s*-\s*([0-9]{0,1000})\s*", re.IGNORECASE)
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -365,13 +368,9 @@ class Response(SansIOResponse):
             http_range=http_range, ignore_if_range=False, **conditions
         ):
             return
-        parsed = parse_range_header(http_range)
-        bounds = None if parsed is None else parsed.range_for_length(complete_length)
-        if parsed is None or bounds is None:
-            raise RequestedRangeNotSatisfiable(complete_length)
-        start, stop = bounds
+        start, stop = _bounds_of(http_range, complete_length)
         self.content_length = stop - start
-        self.content_range = cast(Any, parsed.to_content_range_header(complete_length))
+        self.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{complete_length}"
         self.status_code = 206
         cut = getattr(self.response, "slice", None)
         self.response = self._join()[start:stop] if cut is None else cut(start, stop)
@@ -457,6 +456,23 @@ def _is_one_range_of_bytes(http_range: str) -> bool:
     would need a body of its own kind, which can be larger than the whole.
     """
     return http_range.lower().startswith("bytes=") and "," not in http_range
+
+
+def _bounds_of(http_range: str, length: int) -> tuple[int, int]:
+    """Return where a range begins and ends: ``"bytes=2-4", 10 -> (2, 5)``.
+
+    :raises RequestedRangeNotSatisfiable: nowhere in the body.
+    """
+    match = _RANGE.fullmatch(http_range)
+    first, last = (None, None) if match is None else match.groups()
+    start, stop = 0, 0
+    if first:
+        start, stop = int(first), min(int(last) + 1, length) if last else length
+    elif last:  # so many from the end; a shorter body is sent whole
+        start, stop = max(length - int(last), 0), length
+    if start >= stop:
+        raise RequestedRangeNotSatisfiable(length)
+    return start, stop
 
 
 def _close(body: object) -> None:
