@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 
 from asyncflask import Blueprint, Flask, current_app, send_from_directory, url_for
 from asyncflask.static import send_static_file
+from asyncflask.testing._httpx import httpx
+from tests.programs import Start
+from tests.programs import start as start
 from tests.wire import Wire
 
 
@@ -338,6 +342,66 @@ class TestHashedURLs:
             app.config["STATIC_HASHED_URLS"] = False
             assert url_for("static", filename="app.css") == "/static/app.css"
         assert (await ask(app, url))[1]["cache-control"] == "no-cache"
+
+
+SERVED = """
+import threading
+
+from asyncflask import Flask, render_block, stream_template_string, url_for
+from asyncflask.views import MethodView
+
+app = Flask(__name__)
+app.config.update(STATIC_PRECOMPRESSED=True, STATIC_HASHED_URLS=True)
+
+
+class Item(MethodView):
+    async def get(self):
+        return await stream_template_string(
+            "{{ url_for('static', filename='app.css') }} {{ thread }}",
+            thread=threading.current_thread().name,
+        )
+
+    def post(self):
+        return render_block("page.html", "part", thread=threading.current_thread().name)
+
+
+app.add_url_rule("/", view_func=Item.as_view("item"))
+
+if __name__ == "__main__":
+    app.run(port=0)
+"""
+
+
+def test_over_the_wire(root: Path, start: Start) -> None:
+    """A class with methods of both kinds, a streamed template, a block, and files with siblings."""
+    (root / "app.py").write_text(SERVED)
+    (root / "templates").mkdir()
+    (root / "templates/page.html").write_text("all {% block part %}part {{ thread }}{% endblock %}")
+    (root / "static/app.css.gz").write_bytes(gzip.compress(b"compressed"))
+    program = start("app.py")
+    with httpx.Client(base_url=program.url) as client:
+        url, thread = client.get("/").text.split()
+        assert thread == "MainThread"
+        assert client.post("/").text == "part app-worker-1"
+        kept = client.get(url, headers={"Accept-Encoding": "gzip"})
+        assert kept.headers["content-encoding"] == "gzip"
+        assert kept.headers["vary"] == "Accept-Encoding"
+        assert kept.text == "compressed"
+        assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
+        unchanged = client.get(
+            url, headers={"Accept-Encoding": "gzip", "If-None-Match": kept.headers["etag"]}
+        )
+        assert unchanged.status_code == 304
+        assert "content-length" not in unchanged.headers
+        part = client.get(
+            "/static/app.css", headers={"Range": "bytes=4-10", "Accept-Encoding": "identity"}
+        )
+        assert (part.status_code, part.text) == (206, "content")
+        beyond = client.get("/static/app.css", headers={"Range": "bytes=999-"})
+        assert beyond.status_code == 416
+        head = client.head("/static/app.css", headers={"Accept-Encoding": "gzip"})
+        assert head.headers["content-length"] == kept.headers["content-length"]
+        assert client.post("/static/app.css").status_code == 405
 
 
 def test_without_a_folder_the_error_says_what_to_set() -> None:
