@@ -10,6 +10,7 @@ import functools
 import io
 import mimetypes
 import os
+import posixpath
 import re
 import time
 import unicodedata
@@ -25,10 +26,11 @@ from werkzeug.security import safe_join
 
 from asyncflask.assets import SUFFIXES, choose_coding, existing_codings
 from asyncflask.concurrency import Pending, running_loop
-from asyncflask.globals import request_ctx
+from asyncflask.globals import app_ctx
 
 if TYPE_CHECKING:
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import AppContext
+    from asyncflask.messages.request import Request
     from asyncflask.messages.response import Response
 
 #: How much of a file is read at once, in bytes. One that is not larger is sent as a whole.
@@ -146,7 +148,7 @@ def send_from_directory(
 
 
 def send_found(
-    context: RequestContext,
+    context: AppContext,
     directory: str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
@@ -159,7 +161,8 @@ def send_found(
     codings = existing_codings(shown) if precompressed else []
     if not codings:
         return _send(shown, context=context, real_path=real, **kwargs)
-    coding = choose_coding(context.request.accept_encodings, codings)
+    request = _request_of(context)
+    coding = None if request is None else choose_coding(request.accept_encodings, codings)
     if coding is not None:
         # Links may not leave the folder: not those of siblings, either.
         shown, real = _find(root_path, folder, name + SUFFIXES[coding])
@@ -168,9 +171,9 @@ def send_found(
     return response
 
 
-def by_the_rule(send: Callable[[RequestContext], Response], expression: str) -> Awaitable[Response]:
+def by_the_rule(send: Callable[[AppContext], Response], expression: str) -> Awaitable[Response]:
     """Do the work in ``def`` code; in ``async def`` code return what does it in a worker."""
-    context: RequestContext = request_ctx._get_current_object()  # type: ignore[attr-defined]
+    context: AppContext = app_ctx._get_current_object()  # type: ignore[attr-defined]
     if running_loop() is None:
         # What 'def' code gets is the response itself, typed for it in `asyncflask.sync`.
         return cast("Awaitable[Response]", send(context))
@@ -178,6 +181,11 @@ def by_the_rule(send: Callable[[RequestContext], Response], expression: str) -> 
         "Awaitable[Response]",
         Pending(functools.partial(context.app.run_sync, send, context), expression),
     )
+
+
+def _request_of(context: AppContext) -> Request | None:
+    """The request whose conditions are answered; outside of requests there are none."""
+    return None if context.request_context is None else context.request_context.request
 
 
 # Finding the file.
@@ -190,7 +198,9 @@ def _find(root_path: str, directory: str, path: str) -> tuple[str, str]:
 
     :raises NotFound: it is no file, or lies outside.
     """
-    joined = None if _is_trick(path) else safe_join(directory, path)
+    is_folder = path.endswith("/")
+    path = posixpath.normpath(path)
+    joined = None if is_folder or _is_trick(path) else safe_join(directory, path)
     if joined is None:
         raise NotFound
     shown = os.path.join(root_path, joined)
@@ -207,17 +217,13 @@ def _find(root_path: str, directory: str, path: str) -> tuple[str, str]:
 
 
 def _is_trick(path: str) -> bool:
-    """Whether a path has parts that no honest URL of a file has, on any system.
+    """Whether a normalised path has parts that no honest URL of a file has, on any system.
 
     ``..`` is a name with a dot in front, too. Device names of Windows are left to ``safe_join``.
     """
-    return (
-        "\\" in path
-        or path.endswith("/")  # a file is no folder
-        or any(
-            (part.startswith(".") and part != ".well-known") or _DRIVE.match(part) is not None
-            for part in path.split("/")
-        )
+    return "\\" in path or any(
+        (part.startswith(".") and part != ".well-known") or _DRIVE.match(part) is not None
+        for part in path.split("/")
     )
 
 
@@ -250,7 +256,7 @@ def _open(path_or_file: PathOrFile, root_path: str, real_path: str | None) -> _S
 def _send(
     path_or_file: PathOrFile,
     *,
-    context: RequestContext,
+    context: AppContext,
     real_path: str | None = None,
     coding: str | None = None,
     mimetype: str | None = None,
@@ -344,17 +350,19 @@ def _set_max_age(response: Response, max_age: int | None) -> None:
         response.expires = cast(datetime, int(time.time() + max_age))
 
 
-def _set_body(
-    response: Response, source: _Source, context: RequestContext, conditional: bool
-) -> None:
+def _set_body(response: Response, source: _Source, context: AppContext, conditional: bool) -> None:
     """Decide what is sent of the file: all of it, a range, or nothing."""
     size = source.body.length
+    request = _request_of(context)
     sent_by_proxy = source.path is not None and context.app.config["USE_X_SENDFILE"]
     if size is not None and not sent_by_proxy:
         response.content_length = size
-    if conditional:
+    if conditional and request is not None:
         ranges = size is not None and not sent_by_proxy
-        response.make_conditional(context.request, accept_ranges=ranges, complete_length=size)
+        if ranges:
+            response.accept_ranges = "bytes"
+        one = _is_one_range(request.headers.get("range", ""))
+        response.make_conditional(request, accept_ranges=ranges and one, complete_length=size)
     status = response.status_code
     if status == 412:
         response.content_length = 0
@@ -363,7 +371,7 @@ def _set_body(
     if (
         status in (304, 412)
         or sent_by_proxy
-        or (context.request.method == "HEAD" and size is not None)
+        or (size is not None and request is not None and request.method == "HEAD")
     ):
         source.body.close()
         response.response = b""
@@ -371,3 +379,12 @@ def _set_body(
     body = cast(FileBody, response.response)
     if body.length is not None and body.length <= CHUNK_SIZE:
         response.response = body.read()
+
+
+def _is_one_range(http_range: str) -> bool:
+    """Whether a ``Range`` is one of bytes.
+
+    Other units must be ignored, and several ranges may be (RFC 9110, section 14.2): their parts
+    would need a body of its own kind, which can be larger than the file.
+    """
+    return http_range[:6].lower() == "bytes=" and "," not in http_range

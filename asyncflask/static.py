@@ -9,7 +9,7 @@ from asyncflask.assets import FOREVER, version_of
 from asyncflask.files import by_the_rule, send_found
 
 if TYPE_CHECKING:
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import AppContext
     from asyncflask.messages.response import Response
     from asyncflask.registrar import Registrar
 
@@ -29,13 +29,13 @@ def send_static_file(owner: Registrar, filename: str) -> Awaitable[Response]:
         raise RuntimeError(f"{owner!r} has no static files: set its 'static_folder' to serve some.")
     max_age = owner.get_send_file_max_age(filename)
 
-    def send(context: RequestContext) -> Response:
+    def send(context: AppContext) -> Response:
         config = context.app.config
         precompressed = config["STATIC_PRECOMPRESSED"]
         response = send_found(
             context, folder, filename, max_age=max_age, precompressed=precompressed
         )
-        if config["STATIC_HASHED_URLS"]:
+        if config["STATIC_HASHED_URLS"] and context.request_context is not None:
             version = context.request.args.get("v")
             # Asked after the file was opened: one that has been replaced since is not kept.
             if version is not None and version == version_of(folder, filename):

@@ -284,11 +284,10 @@ class TestNames:
 
 TRICKS = [
     "../secret.txt",
-    "sub/../hello.txt",
     "sub/../../secret.txt",
     "..",
     ".",
-    "./hello.txt",
+    "sub/../.hidden",
     "/etc/passwd",
     "//etc/passwd",
     "..\\secret.txt",
@@ -355,6 +354,8 @@ class TestSafety:
             ("link_in.txt", b"hello files"),
             (".well-known/security.txt", b"Contact"),
             ("sub//deep.txt", b"deep"),
+            ("./sub/deep.txt", b"deep"),
+            ("missing/../hello.txt", b"hello files"),
         ],
     )
     async def test_honest_paths_are_found(self, trapped: Path, path: str, content: bytes) -> None:
@@ -398,9 +399,25 @@ class TestTheOneRule:
         with pytest.raises(MissingAwaitError, match=rf"await {function}\(\.\.\.\)"):
             await app.test_client().get("/")
 
-    def test_it_needs_a_request(self) -> None:
-        """Whose conditions are answered."""
-        with pytest.raises(RuntimeError, match="outside of a request"):
+    @KINDS
+    async def test_without_a_request_the_whole_file_is_sent(self, folder: Path, kind: str) -> None:
+        """There are no conditions to answer; an application there must be."""
+        app = make_app(folder)
+
+        def in_def_code() -> Any:
+            with app.app_context():
+                return send_file("files/hello.txt")
+
+        if kind == "def":
+            response = await asyncio.to_thread(in_def_code)
+        else:
+            async with app.app_context():
+                response = await send_file("files/hello.txt")
+                other = await send_from_directory("files", "style.css", precompressed=True)
+                assert other.data == b"body {}"
+        assert (response.status_code, response.data) == (200, b"hello files")
+        assert response.headers["ETag"]
+        with pytest.raises(RuntimeError, match="outside of an application context"):
             send_file("x")
 
 

@@ -77,7 +77,7 @@ def agree(ours: Any, theirs: Any, method: str) -> None:
     "path",
     [
         "/static/../secret",
-        "/static/sub/../app.css",
+        "/static/sub/../.env",
         "/static/.env",
         "/static//etc/passwd",
         "/static/..\\secret",

@@ -325,13 +325,13 @@ class Response(SansIOResponse):
     ) -> Response:
         """Answer with 304, 206 or 412 where the request's conditions ask for it.
 
-        Only for GET and HEAD. Several ranges are answered with the whole body. A body that has
-        ``slice(start, stop)`` is cut by it, others as bytes.
+        Only for GET and HEAD. A body that has ``slice(start, stop)`` is cut by it, others as
+        bytes.
 
         :param accept_ranges: whether ranges are served (or the unit's name); needs
             ``complete_length``, the body's length in bytes.
         :returns: this response.
-        :raises RequestedRangeNotSatisfiable: the range lies outside (416).
+        :raises RequestedRangeNotSatisfiable: the range lies outside, or it is not one (416).
         """
         if request.method not in ("GET", "HEAD"):
             return self
@@ -362,7 +362,7 @@ class Response(SansIOResponse):
         conditions: dict[str, Any],
         complete_length: int | None,
     ) -> None:
-        if not complete_length or http_range is None or not _is_one_range_of_bytes(http_range):
+        if not complete_length or http_range is None:
             return
         if conditions["http_if_range"] is not None and is_resource_modified(
             http_range=http_range, ignore_if_range=False, **conditions
@@ -447,15 +447,6 @@ class Response(SansIOResponse):
             chunks = iterate_in_threadpool(chunks)
         async for chunk in chunks:
             yield _encode(chunk)
-
-
-def _is_one_range_of_bytes(http_range: str) -> bool:
-    """Whether a ``Range`` is one that is answered with 206 or 416.
-
-    Other units must be ignored, and several ranges may be (RFC 9110, section 14.2): their parts
-    would need a body of its own kind, which can be larger than the whole.
-    """
-    return http_range.lower().startswith("bytes=") and "," not in http_range
 
 
 def _bounds_of(http_range: str, length: int) -> tuple[int, int]:

@@ -382,10 +382,6 @@ CONDITIONS: list[dict[str, str]] = [
 ]
 
 
-#: Answered as a request without a range; Werkzeug says 416.
-NOT_AS_WERKZEUG = [{"Range": "bytes=0-1,3-4"}, {"Range": "nonsense"}]
-
-
 @pytest.mark.parametrize(
     ("conditions", "status"),
     [
@@ -449,7 +445,7 @@ def test_any_other_range_is_refused_or_ignored(text: str) -> None:
     """Never an error, and never something that is not in the body."""
     for http_range in (text, f"bytes={text}"):
         status, cut, _ = ranged(b"0123456789", http_range)
-        assert status in (200, 206, 416)
+        assert status in (206, 416)
         assert cut in b"0123456789"
 
 
@@ -477,8 +473,6 @@ def test_conditions_are_answered_as_werkzeug_does(
         method, "http", ("localhost", 80), "", "/", b"", Headers(conditions), "127.0.0.1"
     )
     ours, theirs = both(response="0123456789")
-    if accept_ranges and conditions in NOT_AS_WERKZEUG:
-        environ = EnvironBuilder(method=method, headers={}).get_environ()
     mine, expected = ask(ours, request), ask(theirs, environ)
     if isinstance(expected, tuple):
         assert mine == expected
