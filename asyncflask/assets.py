@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.security import safe_join
@@ -57,12 +58,12 @@ def version_of(folder: str, filename: str) -> str | None:
     :param filename: the file in it.
     """
     path = safe_join(folder, filename)
+    if path is None:
+        return None
     try:
-        if path is None or not os.path.isfile(path):
-            return None
-        stat = os.stat(path)
-        return _digest(path, stat.st_mtime_ns, stat.st_size)
-    except (OSError, ValueError):  # it has just gone, or is a name that no file can have
+        state = os.stat(path)
+        return _digest(path, state.st_mtime_ns, state.st_size) if S_ISREG(state.st_mode) else None
+    except (OSError, ValueError):  # no such file, or a name that no file can have
         return None
 
 
