@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 
 from starlette.applications import Starlette
@@ -80,7 +80,7 @@ class Flask(Declarations, Workers, Starlette):
     app_ctx_globals_class = _AppCtxGlobals
     config_class = Config
     jinja_environment = Environment
-    jinja_options: Mapping[str, Any] = MappingProxyType({})  # each application has its own copy
+    jinja_options: dict[str, Any] = {}  # noqa: RUF012 - each application gets a copy of its own
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     request_class = Request
     response_class = Response

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import BaseLoader, Template, TemplateNotFound, TemplatesNotFound
@@ -57,11 +56,10 @@ class Environment(BaseEnvironment):
     @property
     def auto_reload(self) -> bool:
         """Whether changed files are noticed: as set, else as ``TEMPLATES_AUTO_RELOAD`` says now."""
-        configured = self.app.config["TEMPLATES_AUTO_RELOAD"]
-        for value in (self._auto_reload, configured):
-            if value is not None:
-                return bool(value)
-        return self.app.debug
+        wanted = self._auto_reload
+        if wanted is None:
+            wanted = self.app.config["TEMPLATES_AUTO_RELOAD"]
+        return self.app.debug if wanted is None else bool(wanted)
 
     @auto_reload.setter
     def auto_reload(self, value: bool | None) -> None:
@@ -333,10 +331,12 @@ def _by_the_rule(steps: Callable[[Flask], Steps], expression: str) -> Awaitable[
     if running_loop() is None:
         # What 'def' code gets is the value itself, typed for it in `asyncflask.sync`.
         return cast("Awaitable[Any]", _run(app, steps(app)))
-    if app.config["TEMPLATES_IN_WORKER"]:
-        make = partial(app.run_sync, lambda: _run(app, steps(app)))
-    else:
-        make = partial(lambda: _run_async(steps(app)))
+
+    def make() -> Awaitable[Any]:
+        if app.config["TEMPLATES_IN_WORKER"]:
+            return app.run_sync(lambda: _run(app, steps(app)))
+        return _run_async(steps(app))
+
     return cast("Awaitable[Any]", Pending(make, expression))
 
 

@@ -6,6 +6,7 @@ worker thread, even where one class has both.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -43,7 +44,8 @@ class View:
     #: belongs to a request.
     init_every_request: ClassVar[bool] = True
 
-    def dispatch_request(self, **kwargs: Any) -> Any:
+    # Typed so that subclasses may declare their own parameters.
+    def dispatch_request(self, *args: Any, **kwargs: Any) -> Any:
         """Handle a request, ``def`` or ``async def``; it is given the variables of the rule.
 
         :returns: what views may return.
@@ -69,10 +71,10 @@ class View:
             return instance._handler()
 
         async def view_on_loop(**kwargs: Any) -> Any:
-            return await _call(handler(), kwargs)
+            return await _call(handler(), **kwargs)
 
         def view_anywhere(**kwargs: Any) -> Any:
-            return _call(handler(), kwargs)
+            return _call(handler(), **kwargs)
 
         view: Any = view_on_loop if cls._is_async() and not cls.decorators else view_anywhere
         view.__name__ = name
@@ -125,9 +127,9 @@ class MethodView(View):
             if methods:
                 cls.methods = methods
 
-    def dispatch_request(self, **kwargs: Any) -> Any:
+    def dispatch_request(self, *args: Any, **kwargs: Any) -> Any:
         """Handle a request with the method of its name."""
-        return _call(self._method(), kwargs)
+        return _call(self._method(), *args, **kwargs)
 
     def _handler(self) -> Callable[..., Any]:
         return self._method() if self._chooses_by_method() else self.dispatch_request
@@ -167,13 +169,13 @@ def _method_of(owner: Any, http_method: str) -> Callable[..., Any] | None:
     return cast("Callable[..., Any] | None", found)
 
 
-def _call(handler: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
+def _call(handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a handler in its place: for its value, on the event loop for an awaitable."""
     if running_loop() is None:
-        return current_app.ensure_sync(handler)(**kwargs)
+        return current_app.ensure_sync(handler)(*args, **kwargs)
     if is_async_callable(handler):
-        return handler(**kwargs)
-    return current_app.run_sync(handler, **kwargs)
+        return handler(*args, **kwargs)
+    return current_app.run_sync(functools.partial(handler, *args, **kwargs))
 
 
 def methods_on_loop(view: ViewFunction) -> set[str]:
