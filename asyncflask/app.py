@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from starlette.applications import Starlette
 from starlette.datastructures import State
@@ -21,7 +21,14 @@ from werkzeug.exceptions import Aborter
 from asyncflask import helpers
 from asyncflask.concurrency import is_async_callable
 from asyncflask.config import DEFAULT_CONFIG, Config, ConfigAttribute
-from asyncflask.ctx import AppContext, RequestContext, _AppCtxGlobals, current
+from asyncflask.ctx import (
+    AppContext,
+    ConnectionContext,
+    RequestContext,
+    WebsocketContext,
+    _AppCtxGlobals,
+    current,
+)
 from asyncflask.declarations import Declarations
 from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
@@ -30,12 +37,14 @@ from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.sockets import Sockets
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
 from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
 from asyncflask.messages.request import Request
 from asyncflask.messages.response import Response
+from asyncflask.messages.websocket import Websocket
 from asyncflask.registrar import setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
@@ -45,6 +54,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
     from asyncflask.testing import FlaskClient, SyncClient
+
+C = TypeVar("C", bound=ConnectionContext)
 
 
 def _as_timedelta(value: timedelta | float) -> timedelta:
@@ -78,6 +89,7 @@ class Flask(Declarations, Workers, Starlette):
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     request_class = Request
     response_class = Response
+    websocket_class = Websocket
     aborter_class = Aborter
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
@@ -226,6 +238,7 @@ class Flask(Declarations, Workers, Starlette):
         self.router.freeze(plan)
         make_read_only(self)
         self._dispatch = Dispatch(self, self.router, plan)
+        self._dispatch.sockets = Sockets(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""
@@ -268,15 +281,25 @@ class Flask(Declarations, Workers, Starlette):
         self, scope: Scope, receive: Receive | None = None, send: Send | None = None
     ) -> RequestContext:
         """Return the context for an ASGI scope, matched with the rules."""
+        return self._context(RequestContext, scope, receive, send)
+
+    def websocket_context(
+        self, scope: Scope, receive: Receive | None = None, send: Send | None = None
+    ) -> WebsocketContext:
+        """Return the context for the ASGI scope of a WebSocket, matched with the rules."""
+        return self._context(WebsocketContext, scope, receive, send)
+
+    def _context(self, cls: type[C], scope: Scope, receive: Receive | None, send: Send | None) -> C:
         route, endpoint, params, error = self.router.find(scope)
         if endpoint is None:
             name = None if error is not None else getattr(route, "name", None)
             view = self.view_functions.get(name or "", raise_routing_exception)
-            endpoint = build_endpoint(self, name if name in self.view_functions else None, view)
+            kind: Any = scope["type"].replace("http", "request")
+            endpoint = build_endpoint(
+                self, name if name in self.view_functions else None, view, kind
+            )
         scope.update(route=route, endpoint=endpoint.function, path_params=params, app=self)
-        context = RequestContext(
-            self, scope, receive or _no_message, send or _drop, endpoint, params
-        )
+        context = cls(self, scope, receive or _no_message, send or _drop, endpoint, params)
         if error is not None:
             context.routing_exception = error
         return context
@@ -296,11 +319,21 @@ class Flask(Declarations, Workers, Starlette):
 
         return self.request_context(scope, receive)
 
+    def test_websocket_context(self, path: str = "/", **kwargs: Any) -> WebsocketContext:
+        """Return the context of a WebSocket made up here.
+
+        The arguments are those of :meth:`test_request_context` that a handshake can have, and
+        ``subprotocols``.
+        """
+        from asyncflask.testing import make_websocket_scope
+
+        return self.websocket_context(make_websocket_scope(self, path, **kwargs))
+
     def _current_scope(self) -> Scope | None:
-        """The ASGI scope of the request that is being handled, if there is one."""
+        """The ASGI scope of the request or WebSocket that is being handled, if there is one."""
         context = current.get(None)
-        request_context = None if context is None else context.request_context
-        return None if request_context is None else request_context.scope
+        connection = None if context is None else context.connection_context
+        return None if connection is None else connection.scope
 
     def do_teardown(self, context: AppContext, exc: BaseException | None = None) -> None:
         """Run the teardown functions of a context that plain code has pushed."""
@@ -337,16 +370,15 @@ class Flask(Declarations, Workers, Starlette):
     ) -> None:
         """Log an error that nobody handled; subclasses may do more."""
         scope = self._current_scope() or {}
-        self.logger.error(
-            "Exception on %s [%s]", scope.get("path"), scope.get("method"), exc_info=exc_info
-        )
+        kind = "WebSocket" if scope.get("type") == "websocket" else scope.get("method")
+        self.logger.error("Exception on %s [%s]", scope.get("path"), kind, exc_info=exc_info)
 
     def _propagates(self) -> bool:
         """Whether errors that nobody handles reach the server, or the test."""
         propagate = self.config["PROPAGATE_EXCEPTIONS"]
         return self.testing or self.debug if propagate is None else bool(propagate)
 
-    def debug_response(self, context: RequestContext, exc: Exception) -> Response | None:
+    def debug_response(self, context: ConnectionContext, exc: Exception) -> Response | None:
         """The page that explains an error in debug mode, to a client on this machine only."""
         if not self.debug or self.testing:
             return None
@@ -354,7 +386,7 @@ class Flask(Declarations, Workers, Starlette):
 
         if not may_show(context.scope):
             return None
-        if context.request.accept_mimetypes.accept_html:
+        if context.connection.accept_mimetypes.accept_html:
             body, mimetype = render_error_page(exc, context.scope), "text/html"
         else:
             body, mimetype = render_error_text(exc, context.scope), "text/plain"

@@ -18,10 +18,10 @@ from werkzeug.routing import BuildError
 from werkzeug.sansio.utils import get_host
 from werkzeug.utils import redirect as _redirect
 
-from asyncflask.ctx import current
+from asyncflask.ctx import current, missing
 from asyncflask.files import send_file as send_file
 from asyncflask.files import send_from_directory as send_from_directory
-from asyncflask.globals import current_app, request_ctx, session
+from asyncflask.globals import current_app, session
 from asyncflask.json import jsonify as jsonify
 from asyncflask.messages.response import Response as _Response
 from asyncflask.signals import message_flashed
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from asyncflask.app import Flask
     from asyncflask.ctx import AppContext
-    from asyncflask.messages.request import BaseRequest
+    from asyncflask.messages.connection import Connection
 
 P = ParamSpec("P")
 
@@ -164,21 +164,21 @@ def build_url(
     return url if _anchor is None else f"{url}#{quote(_anchor, safe=_ANCHOR_SAFE)}"
 
 
-def _request_of(app: Flask) -> BaseRequest | None:
+def _request_of(app: Flask) -> Connection | None:
     context = current.get(None)
     # The request of another application, mounted around this one, says nothing about its URLs.
-    if context is None or context.app is not app or context.request_context is None:
+    if context is None or context.app is not app or context.connection_context is None:
         return None
-    return context.request_context.request
+    return context.connection_context.connection
 
 
-def _absolute_endpoint(endpoint: str, request: BaseRequest) -> str:
+def _absolute_endpoint(endpoint: str, request: Connection) -> str:
     if not endpoint.startswith("."):
         return endpoint
     return f"{request.blueprint}{endpoint}" if request.blueprint else endpoint[1:]
 
 
-def _place_of(app: Flask, request: BaseRequest) -> dict[str, Any]:
+def _place_of(app: Flask, request: Connection) -> dict[str, Any]:
     """Where a request has found the application, as ``Map.build`` wants it."""
     server_name = app.config["SERVER_NAME"]
     scheme = request.scheme
@@ -306,10 +306,14 @@ def get_flashed_messages(
     :param with_categories: give pairs of category and message.
     :param category_filter: only messages of these categories.
     """
-    flashes = request_ctx.flashes
+    context = current.get(None)
+    inside = None if context is None else context.connection_context
+    if inside is None:
+        raise RuntimeError(missing("session", context))
+    flashes = inside.flashes
     if flashes is None:
         flashes = session.pop("_flashes") if "_flashes" in session else []
-        request_ctx.flashes = flashes
+        inside.flashes = flashes
     wanted = [pair for pair in flashes if not category_filter or pair[0] in category_filter]
     return wanted if with_categories else [message for _, message in wanted]
 
@@ -371,7 +375,7 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
 def _require_request() -> AppContext:
     context = current.get(None)
-    if context is None or context.request_context is None:
+    if context is None or context.connection_context is None:
         raise RuntimeError(
             "'stream_with_context' can only be used when a request context is active, such as in a "
             "view function."

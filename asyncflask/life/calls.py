@@ -16,7 +16,7 @@ from asyncflask.concurrency import Journey, in_worker, is_async_callable, on_loo
 if TYPE_CHECKING:
     from blinker import Signal
 
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import ConnectionContext
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -47,7 +47,9 @@ def _named(wrapper: AsyncFunction, function: Callable[..., Any]) -> AsyncFunctio
     return wraps(function)(wrapper) if hasattr(function, "__name__") else wrapper
 
 
-async def call_function(context: RequestContext, function: Callable[..., Any], *args: Any) -> Any:
+async def call_function(
+    context: ConnectionContext, function: Callable[..., Any], *args: Any
+) -> Any:
     """Call a function that is not part of the endpoint (an error handler, say) in its place."""
     if context.journey is not None:
         return await on_journey(function)(*args)
@@ -57,7 +59,7 @@ async def call_function(context: RequestContext, function: Callable[..., Any], *
     return await Journey(on_journey(function)(*args), context.app.pool, worker=worker)
 
 
-async def settle(context: RequestContext, result: Any) -> Any:
+async def settle(context: ConnectionContext, result: Any) -> Any:
     """Return the result of an inline call, awaited on the loop if it is awaitable."""
     if inspect.isawaitable(result):
         if context.journey is not None:
@@ -66,7 +68,7 @@ async def settle(context: RequestContext, result: Any) -> Any:
     return result
 
 
-async def announce(context: RequestContext, signal: Signal, **kwargs: Any) -> None:
+async def announce(context: ConnectionContext, signal: Signal, **kwargs: Any) -> None:
     """Send ``signal`` from the application. Receivers run inline, and are awaited if awaitable."""
     app = context.app
     for receiver in signal.receivers_for(app):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, on_loop
 from asyncflask.concurrency.journey import keep_going
-from asyncflask.ctx import RequestContext, current
+from asyncflask.ctx import ConnectionContext, RequestContext, current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.json.provider import JSONProvider
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
@@ -27,7 +27,7 @@ from asyncflask.signals import (
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from asyncflask.app import Flask
     from asyncflask.life.plan import Plan
@@ -46,6 +46,9 @@ class Dispatch:
     :param router: says which endpoint a request is for.
     :param plan: the endpoints.
     """
+
+    #: What handles the WebSockets.
+    sockets: ASGIApp
 
     def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
         self._app = app
@@ -87,7 +90,7 @@ class Dispatch:
         scope["path_params"] = params
         return self._run_elsewhere(context) if endpoint.elsewhere else self._run(context)
 
-    async def _run_elsewhere(self, context: RequestContext) -> None:
+    async def _run_elsewhere(self, context: ConnectionContext) -> None:
         """Run a request on a journey, for its ``def`` functions, or let a mounted app do it."""
         token = current.set(context)
         try:
@@ -104,7 +107,7 @@ class Dispatch:
         finally:
             current.reset(token)
 
-    async def _run(self, context: RequestContext) -> None:
+    async def _run(self, context: ConnectionContext) -> None:
         """The life of a request: hooks, view, response, teardowns, and sending it.
 
         On a journey it changes place as its functions need it.
@@ -147,13 +150,13 @@ class Dispatch:
             if token is not None:
                 current.reset(token)
 
-    async def _run_before(self, context: RequestContext) -> Any:
+    async def _run_before(self, context: ConnectionContext) -> Any:
         """Run what comes before the view; what it returns, unless None, answers the request."""
         endpoint = context.endpoint
         if self._opens_session:
             await self._open_session(context)
-        if request_started.receivers:
-            await announce(context, request_started)
+        if context.started.receivers:
+            await announce(context, context.started)
         for preprocess in endpoint.preprocessors:
             await settle(context, preprocess(endpoint.name, context.params))
         for function in endpoint.before:
@@ -162,7 +165,7 @@ class Dispatch:
                 return value
         return None
 
-    async def _recover(self, context: RequestContext, exc: BaseException) -> Response | Plain:
+    async def _recover(self, context: ConnectionContext, exc: BaseException) -> Response | Plain:
         """Answer an error. Handlers are asked for those of hooks and views, as in Flask.
 
         :raises BaseException: a cancellation, or an error that is to reach the server or the test;
@@ -187,7 +190,9 @@ class Dispatch:
             self._tear_down_beside(context, left)
             raise
 
-    async def _answer_unexpected(self, context: RequestContext, exc: Exception) -> Response | Plain:
+    async def _answer_unexpected(
+        self, context: ConnectionContext, exc: Exception
+    ) -> Response | Plain:
         value = await self._errors.handle_unexpected(context, exc)
         try:
             return await self._finish(context, value)
@@ -195,7 +200,7 @@ class Dispatch:
             _log.exception("The response to an error could not be finished")
             return self._app.make_response(value)
 
-    async def _finish(self, context: RequestContext, value: Any) -> Response | Plain:
+    async def _finish(self, context: ConnectionContext, value: Any) -> Response | Plain:
         """Make the response, let the hooks see it, save the session."""
         app = self._app
         context.answered = True
@@ -219,7 +224,7 @@ class Dispatch:
                 return messages
         return response
 
-    def _plain(self, context: RequestContext, value: Any) -> Plain | None:
+    def _plain(self, context: ConnectionContext, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
         kind = value.__class__
         headers = self._html
@@ -243,14 +248,14 @@ class Dispatch:
             {"type": "http.response.body", "body": body},
         )
 
-    async def _open_session(self, context: RequestContext) -> None:
+    async def _open_session(self, context: ConnectionContext) -> None:
         interface = self._app.session_interface
-        session: Any = await interface.open_session(self._app, context.request)  # type: ignore[misc]
+        session: Any = await interface.open_session(self._app, context.connection)  # type: ignore[misc]
         if session is None:
             session = interface.make_null_session(self._app)
         context._session = session
 
-    async def _save_session(self, context: RequestContext, response: Response) -> None:
+    async def _save_session(self, context: ConnectionContext, response: Response) -> None:
         app, session = self._app, context.session
         if app.session_interface.is_null_session(session):
             return
@@ -258,7 +263,7 @@ class Dispatch:
 
     # Out.
 
-    async def _conclude(self, context: RequestContext, answer: Response | Plain) -> None:
+    async def _conclude(self, context: ConnectionContext, answer: Response | Plain) -> None:
         """Run the teardowns and send: a streamed response is torn down after its last byte."""
         if isinstance(answer, tuple):
             await self.tear_down(context, context.error)
@@ -270,7 +275,7 @@ class Dispatch:
         if context.reraise:
             raise cast(Exception, context.error)
 
-    async def _back_on_loop(self, context: RequestContext) -> bool:
+    async def _back_on_loop(self, context: ConnectionContext) -> bool:
         """Give the worker back, for a slow client holds no thread; say if anybody waits still."""
         context.sent = True
         journey = context.journey
@@ -280,7 +285,7 @@ class Dispatch:
         journey.release()
         return not journey.abandoned
 
-    async def _deliver(self, context: RequestContext, response: Response) -> None:
+    async def _deliver(self, context: ConnectionContext, response: Response) -> None:
         if response.is_streamed:
             await self._deliver_stream(context, response)
             return
@@ -290,7 +295,7 @@ class Dispatch:
         else:
             await response.aclose()
 
-    async def _deliver_stream(self, context: RequestContext, response: Response) -> None:
+    async def _deliver_stream(self, context: ConnectionContext, response: Response) -> None:
         before = error = context.error
         stream = Stream(response, self._app.stream_pool)
         try:
@@ -312,7 +317,7 @@ class Dispatch:
             await self.tear_down(context, error)
 
     async def _end_beside(
-        self, context: RequestContext, stream: Stream, exc: BaseException
+        self, context: ConnectionContext, stream: Stream, exc: BaseException
     ) -> None:
         try:
             await stream.aclose()
@@ -320,7 +325,7 @@ class Dispatch:
             _log.exception("The body of a cancelled response could not be closed")
         self._tear_down_beside(context, exc)
 
-    async def _send_complete(self, context: RequestContext, response: Response) -> None:
+    async def _send_complete(self, context: ConnectionContext, response: Response) -> None:
         try:
             for message in response.messages(context.scope["method"], self._extra):
                 await context.send(message)
@@ -328,7 +333,7 @@ class Dispatch:
             if response._on_close is not None:
                 await response.aclose()
 
-    async def _send_streamed(self, context: RequestContext, stream: Stream) -> None:
+    async def _send_streamed(self, context: ConnectionContext, stream: Stream) -> None:
         response = stream.response
         send = Sender(context.send)
         try:
@@ -351,7 +356,7 @@ class Dispatch:
 
     async def tear_down(
         self,
-        context: RequestContext,
+        context: ConnectionContext,
         exc: BaseException | None,
         left: Iterator[AsyncFunction] | None = None,
     ) -> None:
@@ -376,7 +381,7 @@ class Dispatch:
 
     def _tear_down_beside(
         self,
-        context: RequestContext,
+        context: ConnectionContext,
         exc: BaseException | None,
         left: Iterator[AsyncFunction] | None = None,
     ) -> None:
@@ -391,7 +396,7 @@ class Dispatch:
 
     # What is not ours.
 
-    async def _hand_over(self, context: RequestContext) -> None:
+    async def _hand_over(self, context: ConnectionContext) -> None:
         """Hand a request to a Starlette route; its HTTP errors are answered as ours are."""
         send = Sender(context.send)
         scope = context.scope
@@ -407,7 +412,7 @@ class Dispatch:
             if context.reraise:
                 raise
 
-    async def _answer_error(self, context: RequestContext, exc: Exception) -> Response:
+    async def _answer_error(self, context: ConnectionContext, exc: Exception) -> Response:
         if isinstance(exc, WorkerPoolFullError):
             return self._errors.default_response(context, exc)
         try:
@@ -419,26 +424,20 @@ class Dispatch:
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._router.lifespan(scope, receive, send)
-            return
-        route, endpoint, _, _ = refuse(scope) or self._find(scope)
-        if route is None or endpoint is not None:
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
-            return
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
-        await route.handle(scope, receive, send)
+        else:
+            await self.sockets(scope, receive, send)
 
 
-def _teardown_steps(context: RequestContext) -> Iterator[AsyncFunction]:
+def _teardown_steps(context: ConnectionContext) -> Iterator[AsyncFunction]:
     """The teardown functions, then the receivers of the teardown signals."""
     yield from context.endpoint.teardown
-    for signal in (request_tearing_down, appcontext_tearing_down):
+    for signal in (context.tearing_down, appcontext_tearing_down):
         if signal.receivers:
             for receiver in signal.receivers_for(context.app):
                 yield partial(_tell, context, receiver)
 
 
-async def _tell(context: RequestContext, receiver: Any, exc: BaseException | None) -> None:
+async def _tell(context: ConnectionContext, receiver: Any, exc: BaseException | None) -> None:
     await settle(context, receiver(context.app, exc=exc))
 
 

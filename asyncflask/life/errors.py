@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request as StarletteRequest
+from starlette.websockets import WebSocket
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
     BadRequest,
@@ -24,13 +25,12 @@ from asyncflask.concurrency import is_async_callable
 from asyncflask.ctx import current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.life.calls import announce, call_function
-from asyncflask.signals import got_request_exception
 
 if TYPE_CHECKING:
     from starlette.types import ExceptionHandler
 
     from asyncflask.app import Flask
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import ConnectionContext
     from asyncflask.messages.response import Response
 
 PROBLEM_JSON = "application/problem+json"
@@ -98,8 +98,9 @@ def from_starlette(handler: ExceptionHandler) -> Callable[[Exception], Any]:
     """
 
     def arguments(exc: Exception) -> tuple[Any, Exception]:
-        context = cast("RequestContext", current.get().request_context)
-        return StarletteRequest(context.scope, context.receive, context.send), as_starlette(exc)
+        context = cast("ConnectionContext", current.get().connection_context)
+        cls: Any = WebSocket if context.scope["type"] == "websocket" else StarletteRequest
+        return cls(context.scope, context.receive, context.send), as_starlette(exc)
 
     if is_async_callable(handler):
 
@@ -119,7 +120,7 @@ class Errors:
     def __init__(self, app: Flask) -> None:
         self._app = app
 
-    async def handle(self, context: RequestContext, exc: Exception) -> Any:
+    async def handle(self, context: ConnectionContext, exc: Exception) -> Any:
         """Return what answers an exception of a hook or a view: a return value like a view's.
 
         :raises Exception: nobody handles it; ``exc`` or what a handler raised.
@@ -153,7 +154,7 @@ class Errors:
             return True
         return bool(trap) and isinstance(exc, BadRequest)
 
-    async def handle_unexpected(self, context: RequestContext, exc: Exception) -> Any:
+    async def handle_unexpected(self, context: ConnectionContext, exc: Exception) -> Any:
         """Return what answers an exception that nobody handled: a 500.
 
         It is signalled, logged once, and kept in ``context.error`` for the teardown functions.
@@ -162,8 +163,8 @@ class Errors:
         """
         app = self._app
         context.error = exc
-        if got_request_exception.receivers:
-            await announce(context, got_request_exception, exception=exc)
+        if context.got_exception.receivers:
+            await announce(context, context.got_exception, exception=exc)
         if app._propagates():
             page = app.debug_response(context, exc)
             if page is None:
@@ -183,20 +184,20 @@ class Errors:
             )
             return self.default_response(context, InternalServerError(original_exception=exc))
 
-    async def handle_broken_stream(self, context: RequestContext, exc: Exception) -> None:
+    async def handle_broken_stream(self, context: ConnectionContext, exc: Exception) -> None:
         """Deal with an error after the response has begun: no other answer can be sent.
 
         :raises Exception: ``exc``, where errors are to reach the caller.
         """
         app = self._app
         context.error = exc
-        if got_request_exception.receivers:
-            await announce(context, got_request_exception, exception=exc)
+        if context.got_exception.receivers:
+            await announce(context, context.got_exception, exception=exc)
         if app._propagates():
             raise exc
         app.log_exception((type(exc), exc, exc.__traceback__))
 
-    def default_response(self, context: RequestContext, exc: HTTPException) -> Response:
+    def default_response(self, context: ConnectionContext, exc: HTTPException) -> Response:
         """Answer an HTTP exception: a page, or RFC 9457 JSON where the client prefers it."""
         app = self._app
         if isinstance(exc, RequestRedirect):
@@ -222,10 +223,10 @@ class Errors:
         return response
 
 
-def _prefers_json(context: RequestContext) -> bool:
+def _prefers_json(context: ConnectionContext) -> bool:
     accept = next((v for k, v in context.scope["headers"] if k == b"accept"), b"")
     if b"json" not in accept:  # browsers and tools that take anything get the page
         return False
-    accepts = context.request.accept_mimetypes
+    accepts = context.connection.accept_mimetypes
     json = max(accepts.quality(PROBLEM_JSON), accepts.quality("application/json"))
     return json > accepts["text/html"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from werkzeug.exceptions import HTTPException
 
@@ -117,10 +117,16 @@ class Plan:
         #: For requests that match no rule: the application's hooks run, then the error is raised.
         self.miss = build_endpoint(app, None, raise_routing_exception)
         #: For requests that Starlette's routes and mounted applications handle.
-        self.foreign = replace(self.miss, function=None, elsewhere=True, teardown=())
+        self.foreign = _foreign(self.miss)
+        #: The same for WebSockets.
+        self.websocket_miss = build_endpoint(app, None, raise_routing_exception, "websocket")
+        self.websocket_foreign = _foreign(self.websocket_miss)
 
-    def endpoint(self, name: str) -> Endpoint:
+    def endpoint(self, name: str, websocket: bool = False) -> Endpoint:
         """Return the endpoint of a rule; a rule without a view fails when it is asked for."""
+        if websocket:
+            view = self._app.view_functions.get(name) or _missing_view(name)
+            return build_endpoint(self._app, name, view, "websocket")
         if name not in self.endpoints:
             self.endpoints[name] = build_endpoint(self._app, name, _missing_view(name))
         return self.endpoints[name]
@@ -130,15 +136,25 @@ class Plan:
         return build_endpoint(self._app, endpoint.name, answer_options)
 
 
-def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint:
+def _foreign(miss: Endpoint) -> Endpoint:
+    return replace(miss, function=None, elsewhere=True, teardown=())
+
+
+def build_endpoint(
+    app: Flask,
+    name: str | None,
+    view: ViewFunction,
+    kind: Literal["request", "websocket"] = "request",
+) -> Endpoint:
     """Gather what the application and the blueprints of ``name`` have registered."""
+    is_socket = kind == "websocket"
     inner = blueprint_names(name)
     outer: tuple[str | None, ...] = (None, *reversed(inner))
     names = (*inner, None)
-    before = _gather(app.before_request_funcs, outer)
-    after = _gather(app.after_request_funcs, names, reverse=True)
+    before = _gather(getattr(app, f"before_{kind}_funcs"), outer)
+    after = _gather(getattr(app, f"after_{kind}_funcs"), names, reverse=True)
     teardown = [
-        *_gather(app.teardown_request_funcs, names, reverse=True),
+        *_gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True),
         *reversed(app.teardown_appcontext_funcs),
     ]
     threaded = not all(is_async_callable(f) for f in (*before, view, *after, *teardown))
@@ -147,7 +163,7 @@ def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint
     return Endpoint(
         name=name,
         function=view,
-        prelude=bool(before or preprocessors) or app._opens_session_first(),
+        prelude=is_socket or bool(before or preprocessors) or app._opens_session_first(),
         preprocessors=preprocessors,
         before=tuple(map(prepare, before)),
         view=prepare(view),
@@ -156,8 +172,8 @@ def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint
         handlers=ErrorHandlers(app.error_handler_spec, names),
         elsewhere=threaded,
         keep_worker=not is_async_callable(view),
-        direct=not after and app._sends_plain_values(),
-        has_end=threaded or bool(teardown),
+        direct=not (is_socket or after) and app._sends_plain_values(),
+        has_end=is_socket or threaded or bool(teardown),
     )
 
 

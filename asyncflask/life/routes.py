@@ -149,7 +149,7 @@ class Router(StarletteRouter):
         self.compile()
         for route in self.routes:
             if isinstance(route, RuleRoute):
-                route.plan = plan.endpoint(route.name)
+                route.plan = plan.endpoint(route.name, route.rule.websocket)
                 if route.rule.provide_automatic_options:
                     route.options_plan = plan.options_for(route.plan)
 
