@@ -38,6 +38,7 @@ from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
 from asyncflask.life.sockets import Sockets
+from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
 from asyncflask.life.workers import Workers
@@ -62,7 +63,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Workers, Starlette):
+class Flask(Declarations, Steps, Workers, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -237,7 +238,8 @@ class Flask(Declarations, Workers, Starlette):
         plan = Plan(self)
         self.router.freeze(plan)
         make_read_only(self)
-        self._dispatch = Dispatch(self, self.router, plan)
+        dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
+        self._dispatch = dispatch_class(self, self.router, plan)
         self._dispatch.sockets = Sockets(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from asyncflask.concurrency import on_loop
 from asyncflask.ctx import ConnectionContext, WebsocketContext
-from asyncflask.life.calls import announce, call_function
+from asyncflask.life.calls import announce, call_function, settle
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.guard import refuse, refuse_origin
 from asyncflask.signals import websocket_received, websocket_sent
@@ -24,9 +24,10 @@ from asyncflask.signals import websocket_received, websocket_sent
 if TYPE_CHECKING:
     from blinker import Signal
     from starlette.types import Message, Receive, Scope, Send
+    from werkzeug.exceptions import HTTPException
 
     from asyncflask.app import Flask
-    from asyncflask.life.plan import Plan
+    from asyncflask.life.plan import Endpoint, Plan
     from asyncflask.life.routes import Found, Router
     from asyncflask.messages.response import Response
 
@@ -62,9 +63,7 @@ class Sockets(Dispatch):
         scope.update(
             router=self._router, route=route, endpoint=endpoint.function, path_params=params
         )
-        context = WebsocketContext(self._app, scope, receive, send, endpoint, params)
-        context.routing_exception = error
-        return self._serve(context)
+        return self._go_in(scope, receive, send, endpoint, error)
 
     def _find_open(self, scope: Scope) -> Found:
         """Find the route; ours is not there for other sites' pages, nor at the end of serving."""
@@ -76,13 +75,22 @@ class Sockets(Dispatch):
             return None, None, {}, ServiceUnavailable("The server is shutting down.")
         return refuse_origin(scope, self._app.config["WEBSOCKET_ALLOWED_ORIGINS"]) or found
 
-    async def _serve(self, context: WebsocketContext) -> None:
+    async def _go_in(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        endpoint: Endpoint,
+        error: HTTPException | None = None,
+    ) -> None:
+        context = WebsocketContext(self._app, scope, receive, send, endpoint, scope["path_params"])
+        context.routing_exception = error
+        if endpoint.inner is not None:  # middleware of blueprints comes first
+            await self._run_elsewhere(context)
+            return
         line = _Line(self, context)
         try:
-            if context.endpoint.elsewhere:
-                await self._run_elsewhere(context)
-            else:
-                await self._run(context)
+            await (self._run_elsewhere(context) if endpoint.elsewhere else self._run(context))
         finally:
             line.end()
 
@@ -110,7 +118,7 @@ class Sockets(Dispatch):
             if context.answered:
                 return None
             try:
-                return await self._finish(context, None)
+                return await self._finalize(context, None)
             except BaseException as failure:
                 exc = failure
         try:
@@ -119,14 +127,15 @@ class Sockets(Dispatch):
             await self._close(context, 1011)
             raise
 
-    async def _finish(self, context: ConnectionContext, value: Any) -> Any:
+    async def _finalize(self, context: ConnectionContext, value: Any) -> Any:
         """Let the hooks see the response that refuses the handshake, or None where there is none.
 
         Other than after a request, they need not return it.
         """
-        app = self._app
         context.answered = True
-        response: Response | None = None if value is None else app.make_response(value)
+        response: Response | None = None
+        if value is not None:
+            response = await settle(context, self._app.make_response(value))
         for function in context.after_functions or ():
             response = await call_function(context, function, response) or response
         for function in context.endpoint.after:
@@ -135,6 +144,9 @@ class Sockets(Dispatch):
             await self._save_session(context, response)
         if context.finished.receivers:
             await announce(context, context.finished, response=response)
+        return response
+
+    def _messages(self, context: ConnectionContext, response: Any) -> Any:
         return response
 
     async def _conclude(self, context: Any, answer: Any) -> None:
