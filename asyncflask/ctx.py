@@ -411,6 +411,9 @@ class WebsocketContext(ConnectionContext):
     tearing_down = websocket_tearing_down
     got_exception = got_websocket_exception
 
+    #: The view is being cancelled because the client has gone.
+    interrupted = False
+
     @property
     def connection(self) -> Connection:
         return self.websocket

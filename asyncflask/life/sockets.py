@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.websockets import WebSocketDisconnect
 from werkzeug.exceptions import ServiceUnavailable
@@ -36,6 +37,13 @@ _CLOSE_CODES = {400: 1007, 413: 1009, 503: 1013}
 
 #: Headers of a response that the handshake has its own of, or none.
 _OF_RESPONSES = frozenset({"content-type", "content-length", "vary"})
+
+
+#: Seconds that a view does not read before somebody looks whether its client is there still.
+_LOOK_AFTER = 1.0
+#: How much is taken from the server meanwhile: messages, and bytes or characters of them.
+_MOST_AHEAD = 16
+_MOST_BYTES_AHEAD = 64 * 1024
 
 
 def close_code(status: int) -> int:
@@ -114,7 +122,7 @@ class Sockets(Dispatch):
     # What is the same as for requests up to here.
 
     async def _recover(self, context: ConnectionContext, exc: BaseException) -> Any:
-        if _is_disconnect(exc):
+        if _is_interrupted(context, exc) or _is_disconnect(exc):
             if context.answered:
                 return None
             try:
@@ -185,7 +193,7 @@ class _Line:
     """The server's ``receive`` and ``send`` for one socket, and what the application adds.
 
     The session goes out with the handshake, messages are signalled, and the end of serving closes
-    the socket.
+    the socket. An ``async def`` view that does not notice that its client has gone is cancelled.
 
     :param sockets: what saves the session.
     :param context: gets these ``receive`` and ``send`` in the place of its own.
@@ -195,14 +203,39 @@ class _Line:
         self._sockets = sockets
         self._context = context
         self._receive, self._send = context.receive, context.send
-        self._watcher: asyncio.Task[None] | None = None
         context.receive, context.send = self.receive, self.send
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._loop = asyncio.get_running_loop()
+        endpoint = context.endpoint
+        self._is_ours = endpoint.function is not None
+        # A thread cannot be cancelled.
+        self._may_cancel = self._is_ours and not endpoint.keep_worker
+        self._watcher: asyncio.Task[None] | None = None
+        self._readers = 0
+        self._view_reads = False
+        self._ahead: asyncio.Task[None] | None = None
+        self._taken: deque[Message] = deque()
+        self._arrived = asyncio.Event()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     async def receive(self) -> Message:
         """Return the server's next message."""
-        message = await self._receive()
-        if websocket_received.receivers and message["type"] == "websocket.receive":
-            await _tell_of(websocket_received, message)
+        self._stop("look")
+        in_view = asyncio.current_task() is self._task
+        self._readers += 1
+        try:
+            message = await self._next()
+        finally:
+            self._readers -= 1
+        kind = message["type"]
+        if kind != "websocket.disconnect":
+            self._start("look", _LOOK_AFTER, self._look_ahead)
+        elif not in_view:
+            self._expect_end()
+        if kind == "websocket.receive":
+            self._view_reads = self._view_reads or in_view
+            if websocket_received.receivers:
+                await _tell_of(websocket_received, message)
         return message
 
     async def send(self, message: Message) -> None:
@@ -211,27 +244,78 @@ class _Line:
         if kind == "websocket.accept":
             cookies = await self._sockets.save_session(self._context)
             await self._send({**message, "headers": [*message.get("headers", ()), *cookies]})
-            self._watch()
+            draining = getattr(self._context.app, "draining", None)
+            if draining is not None and self._is_ours:
+                self._watcher = asyncio.create_task(self._close_when(draining))
             return
         await self._send(message)
         if websocket_sent.receivers and kind == "websocket.send":
             await _tell_of(websocket_sent, message)
 
-    def _watch(self) -> None:
-        draining = getattr(self._context.app, "draining", None)
-        if draining is not None and self._context.endpoint.function is not None:
-            self._watcher = asyncio.create_task(self._close_when(draining))
+    def end(self) -> None:
+        """Stop watching, and let go of the context, which knows this object."""
+        for name in list(self._timers):
+            self._stop(name)
+        for task in (self._watcher, self._ahead):
+            if task is not None:
+                task.cancel()
+        self._context.receive, self._context.send = self._receive, self._send
 
     async def _close_when(self, draining: Any) -> None:
         """Tell an open socket that serving ends: 1001, "going away"."""
         await draining.wait()
         await self._context.websocket._close(1001)
 
-    def end(self) -> None:
-        """Stop watching, and let go of the context, which knows this object."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-        self._context.receive, self._context.send = self._receive, self._send
+    # The client goes while the view does something else. A view that reads the messages itself
+    # learns of it when it comes back for the next one, and may finish what it does with the last.
+    # One that only sends, or waits for another task of its own, might wait for ever.
+
+    async def _next(self) -> Message:
+        while not self._taken:
+            if self._ahead is None or self._ahead.done():
+                return await self._receive()
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._taken.popleft()
+
+    def _look_ahead(self) -> None:
+        """Take messages before the view asks for them: the client's end may be among them."""
+        if not self._readers and not self._context.answered:
+            self._ahead = self._loop.create_task(self._take())
+
+    async def _take(self) -> None:
+        size = 0
+        try:
+            while len(self._taken) < _MOST_AHEAD and size < _MOST_BYTES_AHEAD:
+                message = await self._receive()
+                self._taken.append(message)
+                self._arrived.set()
+                if message["type"] == "websocket.disconnect":
+                    self._expect_end()
+                    return
+                size += len(message.get("text") or message.get("bytes") or b"")
+        finally:
+            self._arrived.set()
+
+    def _expect_end(self) -> None:
+        seconds: float = self._context.app.config["WEBSOCKET_CLOSE_TIMEOUT"]
+        if not self._view_reads:
+            seconds = min(seconds, _LOOK_AFTER)
+        self._start("end", seconds, self._interrupt)
+
+    def _interrupt(self) -> None:
+        if not self._context.answered:
+            self._context.interrupted = True
+            self._task.cancel()
+
+    def _start(self, name: str, seconds: float, function: Callable[[], None]) -> None:
+        if self._may_cancel:
+            self._timers[name] = self._loop.call_later(seconds, function)
+
+    def _stop(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
 
 
 async def _tell_of(signal: Signal, message: Message) -> None:
@@ -259,6 +343,15 @@ def _refusing(scope: Scope, send: Send) -> Send:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
 
     return refuse_with
+
+
+def _is_interrupted(context: Any, exc: BaseException) -> bool:
+    """Whether a cancellation is ours, and only ours: the client has gone."""
+    if not context.interrupted:
+        return False
+    context.interrupted = False
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    return task.uncancel() == 0 and isinstance(exc, asyncio.CancelledError)
 
 
 def _is_disconnect(exc: BaseException) -> bool:
