@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.websockets import WebSocketDisconnect
@@ -231,7 +232,7 @@ class _Line:
         if kind != "websocket.disconnect":
             self._start("look", _LOOK_AFTER, self._look_ahead)
         elif not in_view:
-            self._expect_end()
+            self._expect_end(message)
         if kind == "websocket.receive":
             self._view_reads = self._view_reads or in_view
             if websocket_received.receivers:
@@ -291,20 +292,21 @@ class _Line:
                 self._taken.append(message)
                 self._arrived.set()
                 if message["type"] == "websocket.disconnect":
-                    self._expect_end()
+                    self._expect_end(message)
                     return
                 size += len(message.get("text") or message.get("bytes") or b"")
         finally:
             self._arrived.set()
 
-    def _expect_end(self) -> None:
+    def _expect_end(self, message: Message) -> None:
         seconds: float = self._context.app.config["WEBSOCKET_CLOSE_TIMEOUT"]
         if not self._view_reads:
             seconds = min(seconds, _LOOK_AFTER)
-        self._start("end", seconds, self._interrupt)
+        self._start("end", seconds, partial(self._interrupt, message))
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, message: Message) -> None:
         if not self._context.answered:
+            self._context.websocket._note_disconnect(message)
             self._context.interrupted = True
             self._task.cancel()
 

@@ -201,6 +201,9 @@ class BaseWebsocket(Connection):
             self.close_code = code
             self.close_reason = reason or ""
 
+    def _note_disconnect(self, message: Message) -> None:
+        self._end(message.get("code") or 1005, message.get("reason"))
+
     def _disconnect(self) -> WebSocketDisconnect:
         code = 1006 if self.close_code is None else self.close_code
         return WebSocketDisconnect(code, self.close_reason)
@@ -212,7 +215,7 @@ class BaseWebsocket(Connection):
         finally:
             self._receivers -= 1
         if message["type"] == "websocket.disconnect":
-            self._end(message.get("code") or 1005, message.get("reason"))
+            self._note_disconnect(message)
             raise self._disconnect()
         return message
 
