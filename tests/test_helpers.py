@@ -741,3 +741,12 @@ def test_nothing_of_a_stream_stays() -> None:
     del stream
     gc.collect()
     assert current.get(None) is None
+
+
+def test_flashed_messages_need_a_session() -> None:
+    """Outside of a request it says so, in an application context too."""
+    app = Flask("shop", static_folder=None)
+    with pytest.raises(RuntimeError, match="'session' was used outside of a request"):
+        get_flashed_messages()
+    with app.app_context(), pytest.raises(RuntimeError, match="outside of a request"):
+        get_flashed_messages()

@@ -123,7 +123,7 @@ class WebsocketExchange:
                 self._refuse(403, [])
             case "websocket.http.response.start":
                 self._refusal = (message["status"], list(message.get("headers", ())))
-            case "websocket.http.response.body":
+            case _:  # the body of a refusal
                 self._body += message.get("body", b"")
                 if self._refusal is not None and not message.get("more_body", False):
                     self._refuse(*self._refusal)

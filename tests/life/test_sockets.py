@@ -657,6 +657,36 @@ async def test_a_view_waits_for_what_is_taken_ahead() -> None:
         assert await ws.receive() == "b"
 
 
+async def test_hooks_are_not_interrupted() -> None:
+    """Whatever the client does once the view has ended."""
+    app = make_app()
+    log: list[str] = []
+
+    @app.after_websocket
+    async def after(response: Any) -> None:
+        await asyncio.sleep(1.2)
+        log.append("after")
+
+    @app.websocket("/read")
+    async def read() -> None:
+        await websocket.receive()
+
+    @app.websocket("/task")
+    async def in_a_task() -> None:
+        async def reader() -> None:
+            async for _ in websocket:
+                pass
+
+        await asyncio.create_task(reader())
+
+    async def converse(path: str) -> None:
+        async with app.test_client().websocket(path) as ws:
+            await ws.send("x")
+
+    await asyncio.gather(converse("/read"), converse("/task"))
+    assert log == ["after", "after"]
+
+
 async def test_a_cancelled_socket_is_torn_down_once() -> None:
     """By the server: the task leaves at once, in the view or while it closes."""
     app = make_app()
@@ -974,6 +1004,14 @@ async def test_test_contexts() -> None:
         assert isinstance(websocket.routing_exception, asyncflask.messages.connection.HTTPException)
     with app.test_request_context("/"):
         assert json.dumps(1) == "1"
+
+
+@pytest.mark.parametrize("target", ["app", "blueprint"])
+def test_the_decorator_needs_a_rule(target: str) -> None:
+    """Without brackets it says how to write it."""
+    registrar: Any = make_app() if target == "app" else Blueprint("bp", "bp")
+    with pytest.raises(TypeError, match=r"@app\.websocket\(\"/path\"\)"):
+        registrar.websocket(lambda: None)
 
 
 def test_nothing_logs_by_itself(caplog: pytest.LogCaptureFixture) -> None:
