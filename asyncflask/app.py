@@ -27,12 +27,13 @@ from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
-from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
+from asyncflask.life.lifespan import no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.self_start import starts_itself
+from asyncflask.life.serving import Serving
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
-from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
 from asyncflask.messages.request import Request
 from asyncflask.messages.response import Response
@@ -51,7 +52,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Workers, Starlette):
+class Flask(Declarations, Serving, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -121,7 +122,7 @@ class Flask(Declarations, Workers, Starlette):
         self._init_starlette(middleware)
         self.aborter = self.aborter_class()
         self.json: JSONProvider = self.json_provider_class(self)
-        self.background_tasks = BackgroundTasks()
+        self._init_serving()
         self.extensions: dict[str, Any] = {}
         self._dispatch: Dispatch | None = None
         if self.has_static_folder:
@@ -235,7 +236,7 @@ class Flask(Declarations, Workers, Starlette):
             app = self.dispatch
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-        return app if app is self.dispatch else OriginForm(app)
+        return starts_itself(self, app if app is self.dispatch else OriginForm(app))
 
     @property
     def dispatch(self) -> Dispatch:
@@ -251,7 +252,9 @@ class Flask(Declarations, Workers, Starlette):
     def _sends_plain_values(self) -> bool:
         """Whether a plain return value can be sent without making a response of it."""
         return type(self).make_response is Flask.make_response and (
-            self.response_class is Response and "make_response" not in self.__dict__
+            self.response_class is Response
+            and "make_response" not in self.__dict__
+            and self.config["RESPONSE_TIMEOUT"] is None
         )
 
     def _opens_session_first(self) -> bool:

@@ -251,6 +251,10 @@ class Blueprint(Registrar):
         self.record_once(lambda state: getattr(state.app, attribute)[None].append(f))
         return f
 
+    def _on_serving(self, attribute: str, f: F) -> F:
+        self.record_once(lambda state: getattr(state.app, attribute).append(f))
+        return f
+
     @setupmethod
     def before_app_request(self, f: F) -> F:
         """``before_request`` for every request of the application."""
@@ -265,6 +269,21 @@ class Blueprint(Registrar):
     def teardown_app_request(self, f: F) -> F:
         """``teardown_request`` for every request of the application."""
         return self._on_app("teardown_request_funcs", f)
+
+    @setupmethod
+    def before_app_serving(self, f: F) -> F:
+        """``before_serving`` of the application."""
+        return self._on_serving("before_serving_funcs", f)
+
+    @setupmethod
+    def while_app_serving(self, f: F) -> F:
+        """``while_serving`` of the application."""
+        return self._on_serving("while_serving_gens", f)
+
+    @setupmethod
+    def after_app_serving(self, f: F) -> F:
+        """``after_serving`` of the application."""
+        return self._on_serving("after_serving_funcs", f)
 
     @setupmethod
     def app_context_processor(self, f: F) -> F:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import suppress
 from functools import partial
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, on_loop
@@ -58,6 +60,7 @@ class Dispatch:
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
         self._json = self._json_headers()
         self._opens_session = app._opens_session_first()
+        self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
 
     def _json_headers(self) -> RawHeaders | None:
         """The headers of a value sent as JSON, unless the provider makes responses its own way."""
@@ -215,9 +218,14 @@ class Dispatch:
         if not response.is_streamed:
             # What is wrong with its headers is wrong here, where it can still be answered.
             messages = response.messages(context.scope["method"], self._extra)
-            if response._on_close is None:
+            if response._on_close is None and self._seconds_for(response) is None:
                 return messages
         return response
+
+    def _seconds_for(self, response: Response) -> float | None:
+        """The most seconds that sending the response may take, or None."""
+        timeout = response.timeout
+        return self._timeout if isinstance(timeout, EllipsisType) else timeout
 
     def _plain(self, context: RequestContext, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
@@ -286,19 +294,44 @@ class Dispatch:
             return
         await self.tear_down(context, context.error)
         if await self._back_on_loop(context):
-            await self._send_complete(context, response)
+            with suppress(_TooSlowError):
+                await self._in_time(context, response, self._send_complete(context, response))
         else:
             await response.aclose()
+
+    async def _in_time(
+        self, context: RequestContext, response: Response, sending: Coroutine[Any, Any, None]
+    ) -> None:
+        """Send a response, unless that takes longer than it may.
+
+        :raises _TooSlowError: it does. The client sees that the response is incomplete.
+        """
+        seconds = self._seconds_for(response)
+        if seconds is None:
+            await sending
+            return
+        timer = asyncio.timeout(seconds)
+        try:
+            async with timer:
+                await sending
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            method, path = context.scope["method"], context.scope["path"]
+            _log.warning("%s %s: sending took longer than %g seconds", method, path, seconds)
+            raise _TooSlowError from None
 
     async def _deliver_stream(self, context: RequestContext, response: Response) -> None:
         before = error = context.error
         stream = Stream(response, self._app.stream_pool)
         try:
             if await self._back_on_loop(context):  # else nobody is there to get it
-                await self._send_streamed(context, stream)
-        except asyncio.CancelledError as exc:
+                await self._in_time(context, response, self._send_streamed(context, stream))
+        except (asyncio.CancelledError, _TooSlowError) as exc:
             # What runs in a thread just now is closed when it is done; the task leaves at once.
             keep_going(self._end_beside(context, stream, exc))
+            if isinstance(exc, _TooSlowError):
+                return
             raise
         except Exception as exc:
             error = exc
@@ -396,8 +429,7 @@ class Dispatch:
         send = Sender(context.send)
         scope = context.scope
         route: BaseRoute = scope["route"]
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
+        self._app._mounted.enter(route, scope)
         try:
             await route.handle(scope, context.receive, send)
         except Exception as exc:
@@ -424,9 +456,12 @@ class Dispatch:
         if route is None or endpoint is not None:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
+        self._app._mounted.enter(route, scope)
         await route.handle(scope, receive, send)
+
+
+class _TooSlowError(TimeoutError):
+    """A response could not be sent in the time it may take."""
 
 
 def _teardown_steps(context: RequestContext) -> Iterator[AsyncFunction]:

@@ -17,6 +17,7 @@ from asyncflask.ctx import current
 from asyncflask.exceptions import SetupError
 from asyncflask.helpers import blueprint_names
 from asyncflask.life.calls import AsyncFunction, on_journey
+from asyncflask.life.streaming import cancel_on_disconnect
 from asyncflask.registrar import read_only
 
 if TYPE_CHECKING:
@@ -124,6 +125,21 @@ class Plan:
         if name not in self.endpoints:
             self.endpoints[name] = build_endpoint(self._app, name, _missing_view(name))
         return self.endpoints[name]
+
+    def cancelled_endpoint(self, name: str) -> Endpoint:
+        """Return the endpoint of a rule whose view is cancelled when the client leaves.
+
+        :raises SetupError: the view is a ``def`` function.
+        """
+        view = self.endpoint(name).function
+        if view is None or not is_async_callable(view):
+            raise SetupError(
+                f"The endpoint {name!r} has a rule with on_disconnect='cancel', and its view is a "
+                "'def' function, which runs in a thread and cannot be cancelled. Make it 'async "
+                "def', or leave the option out."
+            )
+        cancelled = build_endpoint(self._app, name, cancel_on_disconnect(view))
+        return replace(cancelled, function=view)
 
     def options_for(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint that answers OPTIONS automatically for ``endpoint``."""

@@ -149,7 +149,8 @@ class Router(StarletteRouter):
         self.compile()
         for route in self.routes:
             if isinstance(route, RuleRoute):
-                route.plan = plan.endpoint(route.name)
+                cancels = route.rule.on_disconnect == "cancel"
+                route.plan = (plan.cancelled_endpoint if cancels else plan.endpoint)(route.name)
                 if route.rule.provide_automatic_options:
                     route.options_plan = plan.options_for(route.plan)
 
