@@ -123,7 +123,7 @@ class _Events(OpenedIterator):
         self._maker: asyncio.Task[None] | None = None
         self._is_sending = False
         self._is_closing = False
-        self._is_reported = False
+        self._has_begun = False
 
     async def open(self) -> None:
         if not isinstance(self._source, AsyncIterable):
@@ -135,9 +135,9 @@ class _Events(OpenedIterator):
         self._stopper = asyncio.create_task(self._stop_at_shutdown(self._maker))
 
     async def _make(self) -> None:
-        source = self._source
+        self._has_begun = True
         try:
-            async for event in source:
+            async for event in self._source:
                 if self._is_closing:  # it was cancelled, and goes on
                     return
                 if not isinstance(event, ServerSentEvent):
@@ -146,8 +146,7 @@ class _Events(OpenedIterator):
                 await self._made.join()
         finally:
             # In the task that has run it: a timeout or a task group may span its yields.
-            if not isinstance(source, ThreadedIterator):
-                await _close(source)
+            await _close(self._source)
 
     async def _stop_at_shutdown(self, maker: asyncio.Task[None]) -> None:
         await self._app.draining.wait()
@@ -155,6 +154,8 @@ class _Events(OpenedIterator):
 
     async def __anext__(self) -> bytes:
         if self._maker is None:
+            if self._has_begun:
+                raise StopAsyncIteration
             await self.open()
         if self._is_sending:
             self._is_sending = False
@@ -165,31 +166,27 @@ class _Events(OpenedIterator):
         except TimeoutError:
             return _KEEP_ALIVE
         if made is _end:
-            await self._finish()
+            self._finish()
             raise StopAsyncIteration
         self._is_sending = True
         return made
 
     async def aclose(self) -> None:
         self._is_closing = True
-        if self._maker is None:
+        if self._maker is not None:
+            self._maker.cancel()
+            await asyncio.wait({self._maker})
+        if not self._has_begun:
             await _close(self._source)
-            return
-        self._maker.cancel()
-        await asyncio.wait({self._maker})
-        try:
-            await self._finish()
-        finally:
-            if isinstance(self._source, ThreadedIterator):
-                await self._source.aclose()
+        self._finish()
 
-    async def _finish(self) -> None:
+    def _finish(self) -> None:
         """Raise what the events have raised, once."""
-        maker = cast("asyncio.Task[None]", self._maker)
-        self._stopper.cancel()
-        if not (maker.cancelled() or self._is_reported):
-            self._is_reported = True
-            maker.result()
+        maker, self._maker = self._maker, None
+        if maker is not None:
+            self._stopper.cancel()
+            if not maker.cancelled():
+                maker.result()
 
 
 async def _close(source: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
@@ -14,19 +15,16 @@ _end: Any = object()
 class OpenedIterator(AsyncIterator[Any]):
     """An async iterator that needs something before its first item: a thread, for one."""
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
+    @abstractmethod
     async def open(self) -> None:
         """Get what it needs; called once, first.
 
         :raises WorkerPoolFullError: no thread came free in time.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def aclose(self) -> None:
         """Close what is iterated, and give back what :meth:`open` has got."""
-        raise NotImplementedError
 
 
 class ThreadedIterator(OpenedIterator):

@@ -31,7 +31,7 @@ async def serving(app: Flask) -> AsyncIterator[Any]:
     signals = told_by_signals(app.draining) if app._lifespans == 1 else nullcontext()
     try:
         with signals:
-            async with app._user_lifespan(app) as state, _serving_hooks(app):
+            async with _started(app) as state:
                 if app._self_start is not None:
                     app._self_start.stand_aside()
                 yield state
@@ -45,12 +45,12 @@ async def serving(app: Flask) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def _serving_hooks(app: Flask) -> AsyncIterator[None]:
+async def _started(app: Flask) -> AsyncIterator[Any]:
     ends = _Ends(app)
     try:
-        await _start(app, ends)
+        state = await _start(app, ends)
         try:
-            yield
+            yield state
         finally:
             await _drain(app)
     except BaseException as exc:
@@ -90,10 +90,16 @@ class _Ends:
         :param exc: why the application could not start, or was torn away.
         """
         async with self._app.app_context():
-            await self._stack.__aexit__(exc and type(exc), exc, exc and exc.__traceback__)
+            if exc is None:
+                await self._stack.aclose()
+            else:
+                await self._stack.__aexit__(type(exc), exc, exc.__traceback__)
 
 
-async def _start(app: Flask, ends: _Ends) -> None:
+async def _start(app: Flask, ends: _Ends) -> Any:
+    lifespan = app._user_lifespan(app)
+    state = await lifespan.__aenter__()
+    ends.push("The lifespan", lifespan.__aexit__)
     async with app.app_context():
         for generator in app.while_serving_gens:
             with _named("while_serving", generator) as name:
@@ -106,9 +112,10 @@ async def _start(app: Flask, ends: _Ends) -> None:
     for function in reversed(app.after_serving_funcs):
         with _named("after_serving", function) as name:
             ends.push(name, partial(_call, app, function))
-    for lifespan in app._mounted.lifespans(app.routes):
-        ends.push(str(lifespan), lifespan.stop)  # first: what does not start has to be stopped too
-        await lifespan.start()
+    for mounted in app._mounted.lifespans(app.routes):
+        ends.push(str(mounted), mounted.stop)  # first: what does not start has to be stopped too
+        await mounted.start()
+    return state
 
 
 async def _drain(app: Flask) -> None:

@@ -66,7 +66,6 @@ class MountedLifespan:
         self._started = False
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
 
     async def _run(self) -> None:
         scope = {
@@ -103,8 +102,6 @@ class MountedLifespan:
         :raises RuntimeError: it has reported a failure without raising.
         """
         task = self._task
-        if task is None:
-            return
         answer = None
         if self._started and not task.done():
             self._incoming.put_nowait({"type": "lifespan.shutdown"})

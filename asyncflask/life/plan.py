@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.exceptions import HTTPException
 
@@ -131,8 +131,8 @@ class Plan:
 
         :raises SetupError: the view is a ``def`` function.
         """
-        view = self.endpoint(name).function
-        if view is None or not is_async_callable(view):
+        view = cast("ViewFunction", self.endpoint(name).function)
+        if not is_async_callable(view):
             raise SetupError(
                 f"The endpoint {name!r} has a rule with on_disconnect='cancel', and its view is a "
                 "'def' function, which runs in a thread and cannot be cancelled. Make it 'async "
