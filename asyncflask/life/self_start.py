@@ -33,6 +33,7 @@ class SelfStart:
     """Starts an application before its first request, once, and steps aside then.
 
     The shutdown follows when the event loop cancels its tasks, as ``asyncio.run`` does in the end.
+    Connections whose scope has ``"asyncflask.self_start": False`` start nothing: those of tests.
 
     :param app: the application.
     :param stack: what handles its requests.
@@ -50,7 +51,7 @@ class SelfStart:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on a connection, when the application has started."""
         if scope["type"] != "lifespan":
-            if not self._aside:
+            if not self._aside and scope.get("asyncflask.self_start", True):
                 await self._start()
             if self._state:
                 scope["state"] = {**scope.get("state", {}), **self._state}

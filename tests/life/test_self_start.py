@@ -188,3 +188,14 @@ async def test_an_application_with_nothing_to_start_does_nothing() -> None:
     app = Flask(__name__, static_folder=None)
     await ask(app)
     assert isinstance(app.middleware_stack, Dispatch)
+
+
+async def test_a_test_client_without_a_lifespan_starts_nothing() -> None:
+    """A test of one view need not connect to everything; with one, all is started."""
+    record: list[str] = []
+    app = make_app(record)
+    assert (await app.test_client().get("/")).status_code == 200
+    assert record == ["request"]
+    async with app.test_client() as client:
+        await client.get("/")
+    assert record == ["request", "before", "started", "request", "after"]
