@@ -32,6 +32,7 @@ from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_rou
 from asyncflask.life.routes import Router
 from asyncflask.life.self_start import starts_itself
 from asyncflask.life.serving import Serving
+from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
 from asyncflask.logging import create_logger
@@ -52,7 +53,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Serving, Starlette):
+class Flask(Declarations, Steps, Serving, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -226,7 +227,8 @@ class Flask(Declarations, Serving, Starlette):
         plan = Plan(self)
         self.router.freeze(plan)
         make_read_only(self)
-        self._dispatch = Dispatch(self, self.router, plan)
+        dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
+        self._dispatch = dispatch_class(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
 
     from asyncflask.app import Flask
-    from asyncflask.concurrency import Journey
+    from asyncflask.concurrency import Detour, Journey
     from asyncflask.life.plan import Endpoint
     from asyncflask.messages.request import Request
     from asyncflask.typing import AfterRequestFunction
@@ -97,7 +97,7 @@ class AppContext:
     #: The loop the work is done on, where it is known.
     loop: asyncio.AbstractEventLoop | None = None
     #: Drives the request between the loop and its worker, where it has ``def`` functions.
-    journey: Journey[Any] | None = None
+    journey: Journey[Any] | Detour[Any] | None = None
 
     def __init__(self, app: Flask) -> None:
         self.app = app

@@ -14,6 +14,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 
 from asyncflask.concurrency import Pending, is_async_callable
 from asyncflask.ctx import current
+from asyncflask.life.problem import default_response
 from asyncflask.messages.response import RawHeaders, Response
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _from_body(app: Flask, body: Any) -> Response:
     if isinstance(body, Pending):
         body.raise_misuse("was returned by a view")
     if isinstance(body, HTTPException):
-        body = body.get_response()
+        return default_response(app, body)
     if isinstance(body, SansIOResponse):
         return _from_werkzeug(app.response_class, body)
     if is_async_callable(body):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from asyncflask.ctx import RequestContext
     from asyncflask.life.calls import AsyncFunction
     from asyncflask.messages.response import Response
+
+_log = logging.getLogger("asyncflask")
 
 
 class _ClientWatch:
@@ -69,6 +72,33 @@ def cancel_on_disconnect(view: AsyncFunction) -> AsyncFunction:
         return value
 
     return watched
+
+
+class TooSlowError(TimeoutError):
+    """A response could not be sent in the time it may take."""
+
+
+async def in_time(
+    context: RequestContext, seconds: float | None, sending: Coroutine[Any, Any, None]
+) -> None:
+    """Await the sending of a response, unless it takes too long.
+
+    :param seconds: the most it may take, or None.
+    :raises TooSlowError: it does. The client sees that the response is incomplete.
+    """
+    if seconds is None:
+        await sending
+        return
+    timer = asyncio.timeout(seconds)
+    try:
+        async with timer:
+            await sending
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        method, path = context.scope["method"], context.scope["path"]
+        _log.warning("%s %s: sending took longer than %g seconds", method, path, seconds)
+        raise TooSlowError from None
 
 
 class Sender:

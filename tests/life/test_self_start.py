@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from asyncflask import Flask, has_request_context, request
 from asyncflask.life.dispatch import Dispatch
-from tests.wire import Wire
+from tests.wire import Wire, until
 
 
 def make_app(record: list[str], **options: Any) -> Flask:
@@ -139,10 +139,15 @@ async def test_a_request_that_gives_up_does_not_stop_the_start() -> None:
     """The others go on waiting for it."""
     record: list[str] = []
     app = make_app(record)
+    gate = asyncio.Event()
+    app.before_serving(gate.wait)
     first, second = (asyncio.create_task(ask(app)) for _ in range(2))
-    await asyncio.sleep(0.005)
+    await until(lambda: record)
     first.cancel()
+    await asyncio.sleep(0)
+    gate.set()
     assert (await second).sent[0]["status"] == 200
+    assert first.cancelled()
     assert record == ["before", "started", "request"]
 
 
@@ -150,16 +155,24 @@ def test_a_loop_that_is_closed_during_the_start() -> None:
     """Who still waits is told; the next loop starts the application again."""
     record: list[str] = []
     app = make_app(record)
+    waiting = True
+
+    @app.before_serving
+    async def wait() -> None:
+        if waiting:
+            await asyncio.Event().wait()
 
     async def leave() -> asyncio.Task[Wire]:
         task = asyncio.create_task(ask(app))
-        await asyncio.sleep(0.005)
+        await until(lambda: "started" in record)
         return task
 
-    asyncio.run(leave())
-    assert record == ["before"]
+    assert asyncio.run(leave()).cancelled()
+    assert record == ["before", "started"]
+    record.clear()
+    waiting = False
     asyncio.run(ask(app))  # type: ignore[arg-type]
-    assert record[1:] == ["before", "started", "request", "after"]
+    assert record == ["before", "started", "request", "after"]
 
 
 async def test_middleware_that_others_put_around_it_stays() -> None:
