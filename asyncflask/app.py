@@ -35,14 +35,15 @@ from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
-from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
+from asyncflask.life.lifespan import no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.self_start import starts_itself
+from asyncflask.life.serving import Serving
 from asyncflask.life.sockets import Sockets
 from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
-from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
 from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
@@ -72,7 +73,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Steps, Workers, Starlette):
+class Flask(Declarations, Steps, Serving, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -141,7 +142,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
         self._init_starlette(middleware)
         self.aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
-        self.background_tasks = BackgroundTasks()
+        self._init_serving()
         self.extensions: dict[str, Any] = {}
         self.jinja_options = dict(self.jinja_options)
         self._dispatch: Dispatch | None = None
@@ -264,7 +265,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
             app = self.dispatch
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-        return app if app is self.dispatch else OriginForm(app)
+        return starts_itself(self, app if app is self.dispatch else OriginForm(app))
 
     @property
     def dispatch(self) -> Dispatch:
@@ -280,7 +281,9 @@ class Flask(Declarations, Steps, Workers, Starlette):
     def _sends_plain_values(self) -> bool:
         """Whether a plain return value can be sent without making a response of it."""
         return type(self).make_response is Flask.make_response and (
-            self.response_class is Response and "make_response" not in self.__dict__
+            self.response_class is Response
+            and "make_response" not in self.__dict__
+            and self.config["RESPONSE_TIMEOUT"] is None
         )
 
     def _opens_session_first(self) -> bool:

@@ -163,7 +163,7 @@ class Router(StarletteRouter):
             self.refuse = trusting(trusted)
         for route in self.routes:
             if isinstance(route, RuleRoute):
-                route.plan = plan.endpoint(route.name, route.rule.websocket)
+                route.plan = plan.endpoint_of(route.rule)
                 on_loop = plan.endpoints_on_loop(route.name)
                 if on_loop and not route.rule.websocket:
                     route.rule.target = _ByMethod(route, on_loop)
