@@ -23,6 +23,7 @@ from asyncflask.concurrency import is_async_callable
 from asyncflask.config import DEFAULT_CONFIG, Config, ConfigAttribute
 from asyncflask.ctx import AppContext, RequestContext, _AppCtxGlobals, current
 from asyncflask.declarations import Declarations
+from asyncflask.exceptions import SetupError
 from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
@@ -30,11 +31,12 @@ from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
 from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
-from asyncflask.messages.request import Request
+from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
 from asyncflask.registrar import setupmethod
 from asyncflask.routing import Rule
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from jinja2 import BaseLoader
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+    from asyncflask.routing.adapter import MapAdapter
     from asyncflask.testing import FlaskClient, SyncClient
 
 
@@ -57,7 +60,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Workers, Starlette):
+class Flask(Declarations, Steps, Workers, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -115,9 +118,7 @@ class Flask(Declarations, Workers, Starlette):
         Declarations.__init__(
             self, import_name, static_folder, static_url_path, template_folder, root_path
         )
-        self.instance_path = instance_path or helpers.find_instance_path(
-            import_name, self.root_path
-        )
+        self.instance_path = instance_path or self.auto_find_instance_path()
         if not os.path.isabs(self.instance_path):
             raise ValueError(f"instance_path must be absolute, not {self.instance_path!r}.")
         self.config = self.make_config(instance_relative_config)
@@ -125,7 +126,7 @@ class Flask(Declarations, Workers, Starlette):
         self.subdomain_matching = subdomain_matching
         self._user_lifespan = _as_lifespan(lifespan)
         self._init_starlette(middleware)
-        self.aborter = self.aborter_class()
+        self.aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
         self.background_tasks = BackgroundTasks()
         self.extensions: dict[str, Any] = {}
@@ -146,7 +147,7 @@ class Flask(Declarations, Workers, Starlette):
 
     def _add_static_rule(self, static_host: str | None) -> None:
         if bool(static_host) != self.url_map.host_matching:
-            raise ValueError("'static_host' and 'host_matching' go together: give both or neither.")
+            raise SetupError("'static_host' and 'host_matching' go together: give both or neither.")
         self.add_url_rule(
             f"{self.static_url_path}/<path:filename>",
             endpoint="static",
@@ -184,6 +185,14 @@ class Flask(Declarations, Workers, Starlette):
         defaults = dict(self.default_config)
         defaults["DEBUG"] = helpers.get_debug_flag()
         return self.config_class(root_path, defaults)
+
+    def make_aborter(self) -> Aborter:
+        """Make ``app.aborter``, which :func:`asyncflask.abort` calls."""
+        return self.aborter_class()
+
+    def auto_find_instance_path(self) -> str:
+        """Return the folder for files of this installation, where none was given."""
+        return helpers.find_instance_path(self.import_name, self.root_path)
 
     def open_instance_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
@@ -230,7 +239,8 @@ class Flask(Declarations, Workers, Starlette):
         plan = Plan(self)
         self.router.freeze(plan)
         make_read_only(self)
-        self._dispatch = Dispatch(self, self.router, plan)
+        dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
+        self._dispatch = dispatch_class(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""
@@ -270,20 +280,15 @@ class Flask(Declarations, Workers, Starlette):
         return AppContext(self)
 
     def request_context(
-        self, scope: Scope, receive: Receive | None = None, send: Send | None = None
+        self, scope: Scope | BaseRequest, receive: Receive | None = None, send: Send | None = None
     ) -> RequestContext:
-        """Return the context for an ASGI scope, matched with the rules."""
-        route, endpoint, params, error = self.router.find(scope)
-        if endpoint is None:
-            name = None if error is not None else getattr(route, "name", None)
-            view = self.view_functions.get(name or "", raise_routing_exception)
-            endpoint = build_endpoint(self, name if name in self.view_functions else None, view)
-        scope.update(route=route, endpoint=endpoint.function, path_params=params, app=self)
-        context = RequestContext(
-            self, scope, receive or _no_message, send or _drop, endpoint, params
-        )
-        if error is not None:
-            context.routing_exception = error
+        """Return the context for an ASGI scope, or for a request, matched with the rules."""
+        if isinstance(scope, BaseRequest):
+            receive, scope = receive or scope.receive, scope.scope
+        scope["app"] = self
+        endpoint = build_endpoint(self, None, raise_routing_exception)
+        context = RequestContext(self, scope, receive or _no_message, send or _drop, endpoint, {})
+        context.match_request()
         return context
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> RequestContext:
@@ -388,6 +393,14 @@ class Flask(Declarations, Workers, Starlette):
             _external=_external,
             **values,
         )
+
+    def create_url_adapter(self, request: BaseRequest | None) -> MapAdapter | None:
+        """Return what builds URLs: the rules, bound to a request or to ``SERVER_NAME``.
+
+        :param request: None outside of requests.
+        :returns: None where neither is there. Requests are matched by other means.
+        """
+        return helpers.make_url_adapter(self, request)
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, Any]) -> None:
         """Let the ``url_defaults`` functions add to the values for a URL."""

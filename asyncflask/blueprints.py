@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from starlette.middleware import Middleware
 
 from asyncflask.exceptions import SetupError
 from asyncflask.registrar import (
@@ -80,6 +82,8 @@ class Blueprint(Registrar):
     :param subdomain: the subdomain of the rules.
     :param url_defaults: default values for the views' arguments.
     :param cli_group: the group its commands stand in; its name by default, None for none.
+    :param middleware: Starlette middleware around its views and hooks, the first outermost. It
+        stands inside that of the application and of the blueprints this one is nested in.
 
     The folders are :class:`Registrar`'s; templates of the application come first.
     """
@@ -96,6 +100,8 @@ class Blueprint(Registrar):
         url_defaults: dict[str, Any] | None = None,
         root_path: str | None = None,
         cli_group: str | None = _unset,
+        *,
+        middleware: Sequence[Middleware] = (),
     ) -> None:
         super().__init__(
             import_name,
@@ -116,6 +122,7 @@ class Blueprint(Registrar):
         self.subdomain = subdomain
         self.url_values_defaults = url_defaults or {}
         self.cli_group = cli_group
+        self.user_middleware = list(middleware)
         self.deferred_functions: list[DeferredSetupFunction] = []
         self._blueprints: list[tuple[Blueprint, dict[str, Any]]] = []
         self._registered = False
@@ -123,8 +130,9 @@ class Blueprint(Registrar):
     def _check_setup_finished(self, method: str) -> None:
         if self._registered:
             raise SetupError(
-                f"'{method}' was called on the blueprint {self.name!r} after it was registered, so "
-                "it would have no effect. Register the blueprint after everything on it is set up."
+                f"The setup method '{method}' was called on the blueprint {self.name!r} after it "
+                "was registered, so it would have no effect. Register the blueprint after "
+                "everything on it is set up."
             )
 
     @setupmethod
@@ -147,6 +155,11 @@ class Blueprint(Registrar):
     ) -> BlueprintSetupState:
         """Return the state of a registration; subclasses may return another."""
         return BlueprintSetupState(self, app, options, first_registration)
+
+    @setupmethod
+    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+        """Put ASGI middleware around the blueprint; the last one added is the outermost."""
+        self.user_middleware.insert(0, Middleware(middleware_class, *args, **kwargs))
 
     @setupmethod
     def add_url_rule(

@@ -13,6 +13,7 @@ from asyncflask.concurrency.awaitable import ReadyStr as ReadyStr
 from asyncflask.concurrency.awaitable import is_async_callable as is_async_callable
 from asyncflask.concurrency.awaitable import resolve as resolve
 from asyncflask.concurrency.awaitable import running_loop as running_loop
+from asyncflask.concurrency.journey import Detour as Detour
 from asyncflask.concurrency.journey import Journey as Journey
 from asyncflask.concurrency.journey import in_worker as in_worker
 from asyncflask.concurrency.journey import on_loop as on_loop

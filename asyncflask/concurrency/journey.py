@@ -11,10 +11,12 @@ import asyncio
 import contextvars
 import functools
 import logging
+from asyncio import _get_running_loop as running_loop
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import ExitStack
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from asyncflask.concurrency.pool import Worker, WorkerPool, carry, tell
+from asyncflask.concurrency.pool import Worker, WorkerPool, carry, tell, wait_for
 
 T = TypeVar("T")
 
@@ -107,6 +109,14 @@ class Journey(Generic[T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self._drive(on_loop)
+
+    @property
+    def drives_here(self) -> bool:
+        """Whether the code that asks is part of the coroutine, and so may change its place.
+
+        Other tasks of the request, on any loop, are not.
+        """
+        return running_loop() is None or self._task is asyncio.current_task()
 
     @property
     def has_worker_here(self) -> bool:
@@ -202,20 +212,8 @@ class Journey(Generic[T]):
 
     def _work(self, context: contextvars.Context, arrival: asyncio.Future[_Visit]) -> None:
         """In the worker: step the coroutine until it wants to go elsewhere."""
-        visit = context.run(self._stay)
+        visit = context.run(_stay, self._coroutine)
         tell(self._loop, self._arrive, arrival, visit)
-
-    def _stay(self) -> _Visit:
-        send = self._coroutine.send
-        try:
-            yielded = in_worker
-            while yielded is in_worker:
-                yielded = send(None)
-        except StopIteration as stop:
-            return _Visit(result=stop.value, finished=True)
-        except BaseException as exc:
-            return _Visit(error=exc, finished=True)
-        return _Visit(yielded)
 
     def _arrive(self, arrival: asyncio.Future[_Visit], visit: _Visit) -> None:
         """On the loop again."""
@@ -248,6 +246,94 @@ class Journey(Generic[T]):
         worker, self.worker = self.worker, None
         if worker is not None and self._borrowed:
             self._pool.release(worker)
+
+
+def _stay(coroutine: Coroutine[Any, Any, Any]) -> _Visit:
+    """Step ``coroutine`` in this thread, where no loop runs, until it wants to go elsewhere."""
+    try:
+        yielded = in_worker
+        while yielded is in_worker:
+            yielded = coroutine.send(None)
+    except StopIteration as stop:
+        return _Visit(result=stop.value, finished=True)
+    except BaseException as exc:
+        return _Visit(error=exc, finished=True)
+    return _Visit(yielded)
+
+
+class Detour(Generic[T]):
+    """Drives ``coroutine`` from ``def`` code, which waits for it, as a :class:`Journey` would.
+
+    Its ``def`` code runs in the thread that waits, the rest on a loop.
+
+    :param coroutine: what to drive.
+    :param loop: the loop of the request. With None it gets one of its own.
+    """
+
+    urgent = False
+    abandoned = False
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        self._coroutine = coroutine
+        self._loop = loop
+        self._task: asyncio.Task[Any] | None = None
+
+    @property
+    def drives_here(self) -> bool:
+        """Whether the code that asks is part of the coroutine; see :class:`Journey`."""
+        return running_loop() is None or self._task is asyncio.current_task()
+
+    def release(self) -> None:
+        """Do nothing: the thread is the caller's."""
+
+    def complete(self) -> T:
+        """Return what the coroutine returns.
+
+        :raises BaseException: what the coroutine raises.
+        """
+        with ExitStack() as stack:
+            runner = None if self._loop is not None else stack.enter_context(asyncio.Runner())
+            while True:
+                if runner is None:
+                    visit = wait_for(self._stretch, self._loop)
+                else:
+                    context = contextvars.copy_context()
+                    visit = runner.run(self._stretch(), context=context)
+                    carry(context)
+                if not visit.finished:
+                    visit = _stay(self._coroutine)
+                if visit.error is not None:
+                    raise visit.error
+                if visit.finished:
+                    result: T = visit.result
+                    return result
+
+    async def _stretch(self) -> _Visit:
+        self._task = asyncio.current_task()
+        visit: _Visit = await _Rest(_step_on_loop(self._coroutine))
+        return visit
+
+
+def _step_on_loop(coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, _Visit]:
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        try:
+            yielded = coroutine.send(value) if error is None else coroutine.throw(error)
+        except StopIteration as stop:
+            return _Visit(result=stop.value, finished=True)
+        except BaseException as exc:
+            return _Visit(error=exc, finished=True)
+        value, error = None, None
+        if yielded is in_worker:
+            return _Visit(yielded)
+        if yielded is not on_loop:
+            try:
+                value = yield yielded
+            except BaseException as exc:
+                error = exc
 
 
 class _Rest:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from asyncflask.concurrency import Journey, in_worker, is_async_callable, on_loop
+from asyncflask.concurrency import Detour, Journey, in_worker, is_async_callable, on_loop
 
 if TYPE_CHECKING:
     from blinker import Signal
@@ -49,7 +49,7 @@ def _named(wrapper: AsyncFunction, function: Callable[..., Any]) -> AsyncFunctio
 
 async def call_function(context: RequestContext, function: Callable[..., Any], *args: Any) -> Any:
     """Call a function that is not part of the endpoint (an error handler, say) in its place."""
-    if context.journey is not None:
+    if _is_driven(context):
         return await on_journey(function)(*args)
     if is_async_callable(function):
         return await function(*args)
@@ -60,10 +60,37 @@ async def call_function(context: RequestContext, function: Callable[..., Any], *
 async def settle(context: RequestContext, result: Any) -> Any:
     """Return the result of an inline call, awaited on the loop if it is awaitable."""
     if inspect.isawaitable(result):
-        if context.journey is not None:
+        if _is_driven(context):
             await on_loop
         return await result
     return result
+
+
+async def take(context: RequestContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run a part of a request for ``async def`` code of its own, in whatever task that is."""
+    if _is_driven(context) or not context.endpoint.elsewhere:
+        return await make()
+    outer = context.journey
+    context.journey = journey = Journey(make(), context.app.pool)
+    try:
+        return await journey
+    finally:
+        context.journey = outer
+
+
+def take_here(context: RequestContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """:func:`take` for ``def`` code, which waits for it and runs its ``def`` functions."""
+    outer = context.journey
+    context.journey = detour = Detour(make(), context.loop)
+    try:
+        return detour.complete()
+    finally:
+        context.journey = outer
+
+
+def _is_driven(context: RequestContext) -> bool:
+    """Whether the coroutine at work is on a journey, and may ask to go elsewhere."""
+    return context.journey is not None and context.journey.drives_here
 
 
 async def announce(context: RequestContext, signal: Signal, **kwargs: Any) -> None:

@@ -14,6 +14,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 
 from asyncflask.concurrency import Pending, is_async_callable
 from asyncflask.ctx import current
+from asyncflask.life.problem import default_response
 from asyncflask.messages.response import RawHeaders, Response
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def _take_apart(value: tuple[Any, ...]) -> tuple[Any, Any, Any]:
         if isinstance(value[1], Headers | Mapping | tuple | list):
             return value[0], None, value[1]
         return value[0], value[1], None
-    raise TypeError(f"{_returner()} returned a tuple of {len(value)}. {_EXPECTED}")
+    raise TypeError(
+        f"{_returner()} returned a tuple of {len(value)}. A tuple must have the form (body, "
+        "status), (body, headers) or (body, status, headers)."
+    )
 
 
 def _returner() -> str:
@@ -79,7 +83,7 @@ def _from_body(app: Flask, body: Any) -> Response:
     if isinstance(body, Pending):
         body.raise_misuse("was returned by a view")
     if isinstance(body, HTTPException):
-        body = body.get_response()
+        return default_response(app, body)
     if isinstance(body, SansIOResponse):
         return _from_werkzeug(app.response_class, body)
     if is_async_callable(body):
@@ -94,7 +98,9 @@ def _from_body(app: Flask, body: Any) -> Response:
             "'return await ...'."
         )
     if isinstance(body, Number):  # JSON, but hardly meant: Flask takes it for a mistake as well
-        raise TypeError(f"{_returner()} returned the number {body!r}. {_EXPECTED}")
+        raise TypeError(
+            f"{_returner()} returned {body!r}; it was a {type(body).__name__}. {_EXPECTED}"
+        )
     return _from_json(app, body)
 
 

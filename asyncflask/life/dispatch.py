@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from asyncflask.concurrency import Journey, on_loop
+from asyncflask.concurrency import Journey, is_async_callable, on_loop
 from asyncflask.concurrency.journey import keep_going
 from asyncflask.ctx import RequestContext, current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.json.provider import JSONProvider
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
+from asyncflask.life.coerce import make_response
 from asyncflask.life.errors import Errors
-from asyncflask.life.guard import refuse
+from asyncflask.life.problem import default_response
 from asyncflask.life.streaming import Sender, Stream
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
 from asyncflask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
     appcontext_tearing_down,
     request_finished,
     request_started,
@@ -26,6 +29,7 @@ from asyncflask.signals import (
 )
 
 if TYPE_CHECKING:
+    from blinker import Signal
     from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
 
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
     from asyncflask.life.routes import Router
 
 _log = logging.getLogger("asyncflask")
+
+#: Where the scope has the middleware of blueprints that a request has yet to pass.
+_LAYERS = "asyncflask.layers"
 
 #: A plain value on its way out: its two messages.
 Plain = tuple["Message", "Message"]
@@ -51,13 +58,16 @@ class Dispatch:
         self._app = app
         self._router = router
         self._find = router.find
+        self._refuse = router.refuse
         self._miss = plan.miss
         self._foreign = plan.foreign
+        self._plan = plan
         self._errors = Errors(app)
         self._extra: RawHeaders = [NOSNIFF] if app.config["CONTENT_TYPE_NOSNIFF"] else []
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
         self._json = self._json_headers()
         self._opens_session = app._opens_session_first()
+        self._awaits_make_response = is_async_callable(app.make_response)
 
     def _json_headers(self) -> RawHeaders | None:
         """The headers of a value sent as JSON, unless the provider makes responses its own way."""
@@ -75,7 +85,7 @@ class Dispatch:
         """
         if scope["type"] != "http":
             return self._other(scope, receive, send)
-        route, endpoint, params, error = refuse(scope) or self._find(scope)
+        route, endpoint, params, error = self._refuse(scope) or self._find(scope)
         if endpoint is None:
             endpoint = self._miss if route is None else self._foreign
         context = RequestContext(self._app, scope, receive, send, endpoint, params)
@@ -87,8 +97,25 @@ class Dispatch:
         scope["path_params"] = params
         return self._run_elsewhere(context) if endpoint.elsewhere else self._run(context)
 
+    async def go_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Go on inwards from the middleware of a blueprint: to the next one's, or to the view."""
+        endpoint, layers = scope[_LAYERS]
+        if layers:
+            scope = {**scope, _LAYERS: (endpoint, layers[1:])}
+            await layers[0](scope, receive, send)
+        else:
+            context = RequestContext(
+                self._app, scope, receive, send, endpoint, scope["path_params"]
+            )
+            await (self._run_elsewhere(context) if endpoint.elsewhere else self._run(context))
+
     async def _run_elsewhere(self, context: RequestContext) -> None:
-        """Run a request on a journey, for its ``def`` functions, or let a mounted app do it."""
+        """Run a request on a journey, for its ``def`` functions, or let another app do it."""
+        inner = context.endpoint.inner
+        if inner is not None:
+            context.scope[_LAYERS] = (inner, context.endpoint.layers)
+            await self.go_on(context.scope, context.receive, context.send)
+            return
         token = current.set(context)
         try:
             if context.endpoint is self._foreign:
@@ -115,7 +142,7 @@ class Dispatch:
         answer: Any = None
         try:
             try:
-                if endpoint.prelude or request_started.receivers:
+                if endpoint.prelude or request_started.receivers or appcontext_pushed.receivers:
                     value = await self._run_before(context)
                 if value is None:
                     value = await endpoint.view(**context.params)
@@ -126,7 +153,7 @@ class Dispatch:
                 ):
                     answer = self._plain(context, value)
                 if answer is None:
-                    answer = await self._finish(context, value)
+                    answer = self._messages(context, await self._finalize(context, value))
             except BaseException as exc:
                 await self._conclude(context, await self._recover(context, exc))
                 return
@@ -146,14 +173,24 @@ class Dispatch:
         finally:
             if token is not None:
                 current.reset(token)
+            if appcontext_popped.receivers:
+                await announce(context, appcontext_popped)
 
     async def _run_before(self, context: RequestContext) -> Any:
         """Run what comes before the view; what it returns, unless None, answers the request."""
-        endpoint = context.endpoint
+        if appcontext_pushed.receivers:
+            await announce(context, appcontext_pushed)
+        await self._begin(context)
+        return await self._preprocess(context)
+
+    async def _begin(self, context: RequestContext) -> None:
         if self._opens_session:
             await self._open_session(context)
         if request_started.receivers:
             await announce(context, request_started)
+
+    async def _preprocess(self, context: RequestContext) -> Any:
+        endpoint = context.endpoint
         for preprocess in endpoint.preprocessors:
             await settle(context, preprocess(endpoint.name, context.params))
         for function in endpoint.before:
@@ -171,35 +208,46 @@ class Dispatch:
         try:
             if isinstance(exc, Exception) and not context.answered:
                 try:
-                    return await self._finish(context, await self._errors.handle(context, exc))
+                    value = await self._errors.handle(context, exc)
+                    return self._messages(context, await self._finalize(context, value))
                 except Exception as unhandled:
                     exc = unhandled
             if isinstance(exc, WorkerPoolFullError):
-                return self._errors.default_response(context, exc)
-            if isinstance(exc, Exception):
-                return await self._answer_unexpected(context, exc)
+                return default_response(self._app, exc)
+            if isinstance(exc, Exception) and exc is not context.error:
+                return self._messages(context, await self._answer_unexpected(context, exc))
             raise exc
         except Exception as unanswered:
             await self.tear_down(context, unanswered)
             raise
         except BaseException as left:
             # The task leaves at once; what has to be done is done beside it.
+            if context.journey is not None:
+                await on_loop
             self._tear_down_beside(context, left)
             raise
 
-    async def _answer_unexpected(self, context: RequestContext, exc: Exception) -> Response | Plain:
+    async def _answer_unexpected(self, context: RequestContext, exc: Exception) -> Response:
         value = await self._errors.handle_unexpected(context, exc)
         try:
-            return await self._finish(context, value)
+            return await self._finalize(context, value)
         except Exception:
             _log.exception("The response to an error could not be finished")
-            return self._app.make_response(value)
+            return make_response(self._app, value)
 
-    async def _finish(self, context: RequestContext, value: Any) -> Response | Plain:
+    async def _finalize(self, context: RequestContext, value: Any) -> Response:
         """Make the response, let the hooks see it, save the session."""
         app = self._app
         context.answered = True
-        response = app.make_response(value)
+        response: Any = app.make_response(value)
+        if self._awaits_make_response:
+            response = await settle(context, response)
+        response = await self._process(context, response)
+        if request_finished.receivers:
+            await announce(context, request_finished, response=response)
+        return cast(Response, response)
+
+    async def _process(self, context: RequestContext, response: Any) -> Any:
         for function in context.after_functions or ():
             response = await call_function(context, function, response)
             if response is None:
@@ -210,10 +258,14 @@ class Dispatch:
                 raise _returned_none(function)
         if context._session is not None:
             await self._save_session(context, response)
-        if request_finished.receivers:
-            await announce(context, request_finished, response=response)
+        return response
+
+    def _messages(self, context: RequestContext, response: Response) -> Response | Plain:
+        """Return the messages of a complete response, or the response where it is more than that.
+
+        What is wrong with its headers is wrong here, where it can still be answered.
+        """
         if not response.is_streamed:
-            # What is wrong with its headers is wrong here, where it can still be answered.
             messages = response.messages(context.scope["method"], self._extra)
             if response._on_close is None:
                 return messages
@@ -360,19 +412,24 @@ class Dispatch:
         :param left: those that are left to run; all by default.
         """
         if left is None:
-            left = _teardown_steps(context)
+            left = self._teardown_steps(context)
+            if exc is not None and self._app.should_ignore_error(exc):
+                exc = None
         if context.journey is not None:
             context.journey.urgent = True
-        for step in left:
-            try:
-                await step(exc)
-            except Exception:
-                _log.exception("The teardown function %r failed", _name(step))
-            except asyncio.CancelledError:
-                self._tear_down_beside(context, exc, left)  # those that have not begun
-                raise
+        try:
+            await run_all(left, exc)
+        except asyncio.CancelledError:
+            self._tear_down_beside(context, exc, left)  # those that have not begun
+            raise
         if context.has_form:
             context.request.close()
+
+    def _teardown_steps(self, context: RequestContext) -> Iterator[AsyncFunction]:
+        """The teardown functions, then the receivers of the teardown signals."""
+        yield from context.endpoint.teardown
+        yield from receivers(context, request_tearing_down)
+        yield from receivers(context, appcontext_tearing_down)
 
     def _tear_down_beside(
         self,
@@ -409,18 +466,18 @@ class Dispatch:
 
     async def _answer_error(self, context: RequestContext, exc: Exception) -> Response:
         if isinstance(exc, WorkerPoolFullError):
-            return self._errors.default_response(context, exc)
+            return default_response(self._app, exc)
         try:
             value = await self._errors.handle(context, exc)
         except Exception as unhandled:
             value = await self._errors.handle_unexpected(context, unhandled)
-        return self._app.make_response(value)
+        return make_response(self._app, value)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._router.lifespan(scope, receive, send)
             return
-        route, endpoint, _, _ = refuse(scope) or self._find(scope)
+        route, endpoint, _, _ = self._refuse(scope) or self._find(scope)
         if route is None or endpoint is not None:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
@@ -429,13 +486,20 @@ class Dispatch:
         await route.handle(scope, receive, send)
 
 
-def _teardown_steps(context: RequestContext) -> Iterator[AsyncFunction]:
-    """The teardown functions, then the receivers of the teardown signals."""
-    yield from context.endpoint.teardown
-    for signal in (request_tearing_down, appcontext_tearing_down):
-        if signal.receivers:
-            for receiver in signal.receivers_for(context.app):
-                yield partial(_tell, context, receiver)
+async def run_all(steps: Iterable[AsyncFunction], exc: BaseException | None) -> None:
+    """Run teardown functions; one that fails is logged and does not keep the others from it."""
+    for step in steps:
+        try:
+            await step(exc)
+        except Exception:
+            _log.exception("The teardown function %r failed", _name(step))
+
+
+def receivers(context: RequestContext, signal: Signal) -> Iterator[AsyncFunction]:
+    """Return the receivers of a teardown signal as teardown functions."""
+    if signal.receivers:
+        for receiver in signal.receivers_for(context.app):
+            yield partial(_tell, context, receiver)
 
 
 async def _tell(context: RequestContext, receiver: Any, exc: BaseException | None) -> None:

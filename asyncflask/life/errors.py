@@ -5,25 +5,25 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request as StarletteRequest
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
-    BadRequest,
     BadRequestKeyError,
     HTTPException,
     InternalServerError,
     default_exceptions,
 )
 from werkzeug.http import HTTP_STATUS_CODES
-from werkzeug.routing import RequestRedirect, RoutingException
+from werkzeug.routing import RoutingException
 
 from asyncflask.concurrency import is_async_callable
 from asyncflask.ctx import current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.life.calls import announce, call_function
+from asyncflask.life.problem import default_response
 from asyncflask.signals import got_request_exception
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from asyncflask.app import Flask
     from asyncflask.ctx import RequestContext
-    from asyncflask.messages.response import Response
-
-PROBLEM_JSON = "application/problem+json"
 
 
 def unwrap(exc: Exception) -> Exception:
@@ -73,13 +70,21 @@ def as_starlette(exc: Exception) -> Exception:
     unhandled: Exception | None = getattr(exc, "original_exception", None)
     if unhandled is not None:
         return unhandled
-    cause = exc.__cause__
-    if isinstance(cause, StarletteHTTPException) and cause.status_code == exc.code:
-        return cause
+    made = made_from(exc)
+    if made is not exc:
+        return made
     headers = Headers(exc.get_headers())
     headers.remove("Content-Type")  # of the page, which the handler replaces
     detail = exc.description or exc.name
     return StarletteHTTPException(exc.code or 500, detail, dict(headers))
+
+
+def made_from(exc: Exception) -> Exception:
+    """Return the exception of Starlette's that :func:`as_werkzeug` has turned into ``exc``."""
+    cause = exc.__cause__
+    if not (isinstance(exc, HTTPException) and isinstance(cause, StarletteHTTPException)):
+        return exc
+    return cause if cause.status_code == exc.code else exc
 
 
 def _with_headers(get_headers: Any, extra: dict[str, str]) -> Any:
@@ -119,39 +124,47 @@ class Errors:
     def __init__(self, app: Flask) -> None:
         self._app = app
 
+    def prepare(self, exc: Exception) -> Exception:
+        """Return what handlers are found for and given: Werkzeug's classes, no group of one.
+
+        :raises WorkerPoolFullError: ``exc``, for handlers may need a worker too.
+        """
+        exc = as_werkzeug(unwrap(exc))
+        if isinstance(exc, WorkerPoolFullError):
+            raise exc
+        if isinstance(exc, BadRequestKeyError) and (
+            self._app.debug or self._app.config["TRAP_BAD_REQUEST_ERRORS"]
+        ):
+            exc.show_exception = True
+        return exc
+
+    def is_http(self, exc: Exception) -> TypeGuard[HTTPException]:
+        """Whether ``exc`` has an answer of its own, and is not trapped for debugging."""
+        return isinstance(exc, HTTPException) and not self._app.trap_http_exception(exc)
+
     async def handle(self, context: RequestContext, exc: Exception) -> Any:
         """Return what answers an exception of a hook or a view: a return value like a view's.
 
         :raises Exception: nobody handles it; ``exc`` or what a handler raised.
         """
-        original = unwrap(exc)
-        exc = as_werkzeug(original)
-        app = self._app
-        if isinstance(exc, BadRequestKeyError) and (
-            app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
-        ):
-            exc.show_exception = True
-        if isinstance(exc, WorkerPoolFullError):
-            raise exc  # handlers and hooks may need a worker too
-        is_http = isinstance(exc, HTTPException) and not self._is_trapped(exc)
-        if is_http and (exc.code is None or isinstance(exc, RoutingException)):  # type: ignore[attr-defined]
-            return self.default_response(context, exc)  # type: ignore[arg-type]
-        found = context.endpoint.handlers.find(exc, original)
-        if found is not None:
-            return await call_function(context, *found)
-        if is_http:
-            return self.default_response(context, exc)  # type: ignore[arg-type]
-        raise exc
+        exc = self.prepare(exc)
+        if self.is_http(exc):
+            return await self.handle_http(context, exc)
+        return await self.handle_other(context, exc)
 
-    def _is_trapped(self, exc: HTTPException) -> bool:
-        """Whether ``exc`` is treated as a bug, for debugging."""
-        config = self._app.config
-        if config["TRAP_HTTP_EXCEPTIONS"]:
-            return True
-        trap = config["TRAP_BAD_REQUEST_ERRORS"]
-        if trap is None and self._app.debug and isinstance(exc, BadRequestKeyError):
-            return True
-        return bool(trap) and isinstance(exc, BadRequest)
+    async def handle_http(self, context: RequestContext, exc: HTTPException) -> Any:
+        """:meth:`handle` for an HTTP exception: without a handler it is the answer itself."""
+        if exc.code is None or isinstance(exc, RoutingException):
+            return exc
+        found = context.endpoint.handlers.find(exc, made_from(exc))
+        return exc if found is None else await call_function(context, *found)
+
+    async def handle_other(self, context: RequestContext, exc: Exception) -> Any:
+        """:meth:`handle` for an exception that has no answer of its own."""
+        found = context.endpoint.handlers.find(exc, made_from(exc))
+        if found is None:
+            raise exc
+        return await call_function(context, *found)
 
     async def handle_unexpected(self, context: RequestContext, exc: Exception) -> Any:
         """Return what answers an exception that nobody handled: a 500.
@@ -174,14 +187,14 @@ class Errors:
         error = InternalServerError(original_exception=exc)
         found = context.endpoint.handlers.find(error)
         if found is None:
-            return self.default_response(context, error)
+            return default_response(app, error)
         try:
             return await call_function(context, *found)
         except Exception as failure:
             logging.getLogger("asyncflask").exception(
                 "The error handler for %s failed", type(exc).__name__, exc_info=failure
             )
-            return self.default_response(context, InternalServerError(original_exception=exc))
+            return default_response(app, InternalServerError(original_exception=exc))
 
     async def handle_broken_stream(self, context: RequestContext, exc: Exception) -> None:
         """Deal with an error after the response has begun: no other answer can be sent.
@@ -195,37 +208,3 @@ class Errors:
         if app._propagates():
             raise exc
         app.log_exception((type(exc), exc, exc.__traceback__))
-
-    def default_response(self, context: RequestContext, exc: HTTPException) -> Response:
-        """Answer an HTTP exception: a page, or RFC 9457 JSON where the client prefers it."""
-        app = self._app
-        if isinstance(exc, RequestRedirect):
-            return app.redirect(exc.new_url, exc.code)
-        if exc.response is not None:
-            return app.make_response(exc.response)
-        scope: Any = context.scope
-        headers = Headers(exc.get_headers(None, scope))
-        if not _prefers_json(context):
-            response = app.response_class(exc.get_body(None, scope), headers=headers)
-        else:
-            headers.remove("Content-Type")
-            problem = {
-                "type": "about:blank",
-                "title": exc.name,
-                "status": exc.code,
-                "detail": exc.description,
-            }
-            response = app.response_class(
-                app.json.dumps(problem), headers=headers, content_type=PROBLEM_JSON
-            )
-        response.status_code = exc.code or 500
-        return response
-
-
-def _prefers_json(context: RequestContext) -> bool:
-    accept = next((v for k, v in context.scope["headers"] if k == b"accept"), b"")
-    if b"json" not in accept:  # browsers and tools that take anything get the page
-        return False
-    accepts = context.request.accept_mimetypes
-    json = max(accepts.quality(PROBLEM_JSON), accepts.quality("application/json"))
-    return json > accepts["text/html"]

@@ -6,21 +6,25 @@ up: no blueprint names, no dictionaries, no signatures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.exceptions import HTTPException
 
 from asyncflask.concurrency import is_async_callable
-from asyncflask.ctx import current
+from asyncflask.ctx import RequestContext, current
 from asyncflask.exceptions import SetupError
 from asyncflask.helpers import blueprint_names
-from asyncflask.life.calls import AsyncFunction, on_journey
+from asyncflask.life.calls import AsyncFunction, on_journey, settle
+from asyncflask.life.steps import is_replaced, replaced_steps
+from asyncflask.life.workers import Workers
 from asyncflask.registrar import read_only
 from asyncflask.views import methods_on_loop
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from asyncflask.app import Flask
     from asyncflask.typing import ErrorHandler, URLValuePreprocessor, ViewFunction
 
@@ -52,6 +56,9 @@ class Endpoint:
     direct: bool
     #: Something runs after the response is made: teardowns, or the way back to the loop.
     has_end: bool
+    #: The middleware of the blueprints, the outermost first, and what stands inside it.
+    layers: tuple[ASGIApp, ...] = ()
+    inner: Endpoint | None = None
 
 
 class ErrorHandlers:
@@ -59,15 +66,17 @@ class ErrorHandlers:
 
     :param spec: the application's ``error_handler_spec``.
     :param names: the blueprints of the endpoint, innermost first, and None for the application.
+    :param adapt: applied to each handler that is used.
     """
 
     def __init__(
         self,
         spec: dict[str | None, dict[int | None, dict[type[Exception], ErrorHandler]]],
         names: Iterable[str | None],
+        adapt: Callable[[ErrorHandler], ErrorHandler],
     ) -> None:
-        by_name = [spec[name] for name in names if name in spec]
-        self._by_code = by_name
+        self._by_code = [spec[name] for name in names if name in spec]
+        self._adapt = adapt
         self._found: dict[tuple[type[Any], type[Any], int | None], _Found | None] = {}
 
     def find(
@@ -101,7 +110,7 @@ class ErrorHandlers:
                 by_class = handlers.get(wanted) or {}
                 for cls in classes:
                     if cls in by_class:
-                        yield cls, by_class[cls]
+                        yield cls, self._adapt(by_class[cls])
 
 
 class Plan:
@@ -112,6 +121,7 @@ class Plan:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
+        self._layers = _build_layers(app)
         self.endpoints = {
             name: build_endpoint(app, name, view) for name, view in app.view_functions.items()
         }
@@ -124,7 +134,7 @@ class Plan:
         """Return the endpoint of a rule; a rule without a view fails when it is asked for."""
         if name not in self.endpoints:
             self.endpoints[name] = build_endpoint(self._app, name, _missing_view(name))
-        return self.endpoints[name]
+        return self._wrapped(self.endpoints[name])
 
     def endpoints_on_loop(self, name: str) -> dict[str, Endpoint]:
         """Return the endpoints for the ``async def`` methods of a class that has ``def`` ones too.
@@ -136,42 +146,76 @@ class Plan:
         if not methods:
             return {}
         endpoint = build_endpoint(self._app, name, _on_loop(view))
-        return dict.fromkeys(methods, replace(endpoint, function=view))
+        return dict.fromkeys(methods, self._wrapped(replace(endpoint, function=view)))
 
     def options_for(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint that answers OPTIONS automatically for ``endpoint``."""
-        return build_endpoint(self._app, endpoint.name, answer_options)
+        return self._wrapped(build_endpoint(self._app, endpoint.name, answer_options))
+
+    def _wrapped(self, endpoint: Endpoint) -> Endpoint:
+        names = reversed(blueprint_names(endpoint.name))
+        layers = tuple(self._layers[name] for name in names if name in self._layers)
+        if not layers:
+            return endpoint
+        return replace(endpoint, elsewhere=True, layers=layers, inner=endpoint)
+
+
+def _build_layers(app: Flask) -> dict[str, ASGIApp]:
+    """Build the middleware of each blueprint that has some, around what goes on inwards."""
+
+    async def go_on(scope: Scope, receive: Receive, send: Send) -> None:
+        await app.dispatch.go_on(scope, receive, send)
+
+    layers: dict[str, ASGIApp] = {}
+    for name, blueprint in app.blueprints.items():
+        if blueprint.user_middleware:
+            layers[name] = go_on
+            for each in reversed(blueprint.user_middleware):
+                layers[name] = each.cls(layers[name], *each.args, **each.kwargs)
+    return layers
 
 
 def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint:
     """Gather what the application and the blueprints of ``name`` have registered."""
+    adapt = _adapter(app)
     inner = blueprint_names(name)
     outer: tuple[str | None, ...] = (None, *reversed(inner))
     names = (*inner, None)
-    before = _gather(app.before_request_funcs, outer)
-    after = _gather(app.after_request_funcs, names, reverse=True)
+    function, view = view, adapt(view)
+    before = [*map(adapt, _gather(app.before_request_funcs, outer))]
+    after = [*map(adapt, _gather(app.after_request_funcs, names, reverse=True))]
     teardown = [
-        *_gather(app.teardown_request_funcs, names, reverse=True),
-        *reversed(app.teardown_appcontext_funcs),
+        *map(adapt, _gather(app.teardown_request_funcs, names, reverse=True)),
+        *map(adapt, reversed(app.teardown_appcontext_funcs)),
     ]
-    threaded = not all(is_async_callable(f) for f in (*before, view, *after, *teardown))
+    functions = (*before, view, *after, *teardown, *replaced_steps(app).values())
+    threaded = not all(map(is_async_callable, functions))
     prepare = on_journey if threaded else _unchanged
     preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
     return Endpoint(
         name=name,
-        function=view,
+        function=function,
         prelude=bool(before or preprocessors) or app._opens_session_first(),
         preprocessors=preprocessors,
         before=tuple(map(prepare, before)),
         view=prepare(view),
         after=tuple(map(prepare, after)),
         teardown=tuple(map(prepare, teardown)),
-        handlers=ErrorHandlers(app.error_handler_spec, names),
+        handlers=ErrorHandlers(app.error_handler_spec, names, adapt),
         elsewhere=threaded,
         keep_worker=not is_async_callable(view),
         direct=not after and app._sends_plain_values(),
         has_end=threaded or bool(teardown),
     )
+
+
+def _adapter(app: Flask) -> Callable[[Any], Any]:
+    """What is done to each function of the user's: what the application's own methods do."""
+    for name in ("ensure_sync", "ensure_async"):
+        if is_replaced(app, name, Workers):
+            adapt: Callable[[Any], Any] = getattr(app, name)
+            return adapt
+    return _unchanged
 
 
 def _missing_view(name: str) -> ViewFunction:
@@ -191,7 +235,7 @@ def _on_loop(view: Any) -> AsyncFunction:
     return view_on_loop
 
 
-def _unchanged(function: AsyncFunction) -> AsyncFunction:
+def _unchanged(function: Any) -> Any:
     return function
 
 
@@ -213,7 +257,8 @@ def _gather(
 
 async def raise_routing_exception() -> None:
     """The view of requests that match no rule."""
-    raise current.get().routing_exception  # type: ignore[attr-defined]
+    context = cast(RequestContext, current.get())
+    await settle(context, context.app.raise_routing_exception(context.request))
 
 
 async def answer_options(**_: Any) -> Any:

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from asyncflask.concurrency import WorkerPool, is_async_callable, running_loop, wait_for
+from asyncflask.concurrency import Journey, WorkerPool, is_async_callable, running_loop, wait_for
 from asyncflask.ctx import current
 from asyncflask.lazy import lazy
 
@@ -67,7 +67,7 @@ class Workers:
         # An app context that stands in the request is in the request's place too.
         request_context = None if context is None else context.request_context
         journey = None if request_context is None else request_context.journey
-        if journey is not None and journey.has_worker_here:
+        if isinstance(journey, Journey) and journey.has_worker_here:
             result: T = await journey.run(functools.partial(function, *args, **kwargs))
             return result
         return await self.pool.run(function, *args, **kwargs)
@@ -75,17 +75,36 @@ class Workers:
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Make a function that ``def`` code can call of one that may be ``async def``.
 
+        An application that replaces this method, or :meth:`ensure_async`, has it applied to every
+        view, hook and error handler when it starts.
+        """
+        return self.async_to_sync(func) if is_async_callable(func) else func
+
+    def async_to_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a ``def`` function of an ``async def`` one.
+
         Where a loop runs in the calling thread, its result is the coroutine, to be awaited or
         returned; elsewhere the coroutine is run on the request's loop while the thread waits.
         """
-        if not is_async_callable(func):
-            return func
 
         @functools.wraps(func)
         def call(*args: Any, **kwargs: Any) -> Any:
             if running_loop() is not None:
                 return func(*args, **kwargs)
             return self._run_coroutine(lambda: func(*args, **kwargs))
+
+        return call
+
+    def ensure_async(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a function that can be awaited of one that may be ``def``; Quart's."""
+        return func if is_async_callable(func) else self.sync_to_async(func)
+
+    def sync_to_async(self, func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+        """Make an ``async def`` function that runs ``func`` in a worker thread."""
+
+        @functools.wraps(func)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            return await self.run_sync(func, *args, **kwargs)
 
         return call
 

@@ -231,3 +231,53 @@ async def test_workers_are_sized_by_the_config() -> None:
     app.close_pools()
     assert app.pool is not pool
     assert (await app.run_sync(ident, 1))[1] == (1,)
+
+
+async def test_ensure_async_makes_def_functions_awaitable() -> None:
+    """They run in a worker; `async def` functions are given back as they are."""
+    app = make_app()
+
+    def number(value: int) -> tuple[int, int]:
+        return value, threading.get_ident()
+
+    async def already() -> None: ...
+
+    assert app.ensure_async(already) is already
+    value, thread = await app.ensure_async(number)(5)
+    assert value == 5
+    assert thread != threading.get_ident()
+
+
+@pytest.mark.parametrize("name", ["ensure_sync", "ensure_async"])
+async def test_replaced_adapters_see_every_function(name: str) -> None:
+    """Views, hooks, teardowns and error handlers, once, when the application starts."""
+    seen: list[str] = []
+    app = make_app()
+    original = getattr(app, name)
+
+    def adapt(func: Any) -> Any:
+        seen.append(func.__name__)
+        return original(func)
+
+    setattr(app, name, adapt)
+
+    @app.before_request
+    async def before() -> None: ...
+
+    @app.teardown_request
+    def teardown(exc: BaseException | None) -> None: ...
+
+    @app.errorhandler(KeyError)
+    async def handler(exc: Exception) -> str:
+        return "handled"
+
+    @app.get("/")
+    async def view() -> str:
+        raise KeyError
+
+    client = app.test_client()
+    for _ in range(2):
+        assert (await client.get("/")).text == "handled"
+    for function in ("before", "teardown", "view"):
+        assert function in seen
+    assert seen.count("handler") == 1

@@ -1,0 +1,54 @@
+"""The standard answer to an HTTP exception: a page, or RFC 9457 JSON where that is preferred."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from asyncflask.ctx import current
+
+if TYPE_CHECKING:
+    from asyncflask.app import Flask
+    from asyncflask.ctx import RequestContext
+    from asyncflask.messages.response import Response
+
+PROBLEM_JSON = "application/problem+json"
+
+
+def default_response(app: Flask, exc: HTTPException) -> Response:
+    """Return the response that stands for ``exc`` where no error handler answers it."""
+    if isinstance(exc, RequestRedirect):
+        return app.redirect(exc.new_url, exc.code)
+    if exc.response is not None:
+        return app.make_response(exc.response)
+    context = current.get(None)
+    request_context = None if context is None else context.request_context
+    scope: Any = None if request_context is None else request_context.scope
+    headers = Headers(exc.get_headers(None, scope))
+    if request_context is None or not _prefers_json(request_context):
+        response = app.response_class(exc.get_body(None, scope), headers=headers)
+    else:
+        headers.remove("Content-Type")
+        problem = {
+            "type": "about:blank",
+            "title": exc.name,
+            "status": exc.code,
+            "detail": exc.description,
+        }
+        response = app.response_class(
+            app.json.dumps(problem), headers=headers, content_type=PROBLEM_JSON
+        )
+    response.status_code = exc.code or 500
+    return response
+
+
+def _prefers_json(context: RequestContext) -> bool:
+    accept = next((v for k, v in context.scope["headers"] if k == b"accept"), b"")
+    if b"json" not in accept:  # browsers and tools that take anything get the page
+        return False
+    accepts = context.request.accept_mimetypes
+    json = max(accepts.quality(PROBLEM_JSON), accepts.quality("application/json"))
+    return json > accepts["text/html"]
