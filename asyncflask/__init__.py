@@ -27,6 +27,7 @@ from asyncflask.blueprints import Blueprint as Blueprint
 from asyncflask.config import Config as Config
 from asyncflask.ctx import after_this_request as after_this_request
 from asyncflask.ctx import after_this_websocket as after_this_websocket
+from asyncflask.ctx import copy_current_app_context as copy_current_app_context
 from asyncflask.ctx import copy_current_request_context as copy_current_request_context
 from asyncflask.ctx import copy_current_websocket_context as copy_current_websocket_context
 from asyncflask.ctx import has_app_context as has_app_context
@@ -47,6 +48,7 @@ from asyncflask.globals import websocket_ctx as websocket_ctx
 from asyncflask.helpers import abort as abort
 from asyncflask.helpers import flash as flash
 from asyncflask.helpers import get_flashed_messages as get_flashed_messages
+from asyncflask.helpers import make_push_promise as make_push_promise
 from asyncflask.helpers import make_response as make_response
 from asyncflask.helpers import redirect as redirect
 from asyncflask.helpers import stream_with_context as stream_with_context

@@ -30,6 +30,7 @@ from asyncflask.ctx import (
     current,
 )
 from asyncflask.declarations import Declarations
+from asyncflask.exceptions import SetupError
 from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
@@ -43,9 +44,9 @@ from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
 from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
-from asyncflask.messages.request import Request
+from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
-from asyncflask.messages.websocket import Websocket
+from asyncflask.messages.websocket import BaseWebsocket, Websocket
 from asyncflask.registrar import setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
@@ -54,6 +55,8 @@ from asyncflask.templating import Environment, create_environment
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+    from asyncflask.messages.connection import Connection
+    from asyncflask.routing.adapter import MapAdapter
     from asyncflask.testing import FlaskClient, SyncClient
 
 C = TypeVar("C", bound=ConnectionContext)
@@ -122,9 +125,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
         Declarations.__init__(
             self, import_name, static_folder, static_url_path, template_folder, root_path
         )
-        self.instance_path = instance_path or helpers.find_instance_path(
-            import_name, self.root_path
-        )
+        self.instance_path = instance_path or self.auto_find_instance_path()
         if not os.path.isabs(self.instance_path):
             raise ValueError(f"instance_path must be absolute, not {self.instance_path!r}.")
         self.config = self.make_config(instance_relative_config)
@@ -132,7 +133,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
         self.subdomain_matching = subdomain_matching
         self._user_lifespan = _as_lifespan(lifespan)
         self._init_starlette(middleware)
-        self.aborter = self.aborter_class()
+        self.aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
         self.background_tasks = BackgroundTasks()
         self.extensions: dict[str, Any] = {}
@@ -152,7 +153,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
     def _add_static_rule(self, static_host: str | None) -> None:
         if bool(static_host) != self.url_map.host_matching:
-            raise ValueError("'static_host' and 'host_matching' go together: give both or neither.")
+            raise SetupError("'static_host' and 'host_matching' go together: give both or neither.")
         self.add_url_rule(
             f"{self.static_url_path}/<path:filename>",
             endpoint="static",
@@ -192,6 +193,14 @@ class Flask(Declarations, Steps, Workers, Starlette):
         defaults = dict(self.default_config)
         defaults["DEBUG"] = helpers.get_debug_flag()
         return self.config_class(root_path, defaults)
+
+    def make_aborter(self) -> Aborter:
+        """Make ``app.aborter``, which :func:`asyncflask.abort` calls."""
+        return self.aborter_class()
+
+    def auto_find_instance_path(self) -> str:
+        """Return the folder for files of this installation, where none was given."""
+        return helpers.find_instance_path(self.import_name, self.root_path)
 
     def open_instance_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
@@ -280,30 +289,27 @@ class Flask(Declarations, Steps, Workers, Starlette):
         return AppContext(self)
 
     def request_context(
-        self, scope: Scope, receive: Receive | None = None, send: Send | None = None
+        self, scope: Scope | BaseRequest, receive: Receive | None = None, send: Send | None = None
     ) -> RequestContext:
-        """Return the context for an ASGI scope, matched with the rules."""
+        """Return the context for an ASGI scope, or for a request, matched with the rules."""
+        if isinstance(scope, BaseRequest):
+            receive, scope = receive or scope.receive, scope.scope
         return self._context(RequestContext, scope, receive, send)
 
     def websocket_context(
-        self, scope: Scope, receive: Receive | None = None, send: Send | None = None
+        self, scope: Scope | BaseWebsocket, receive: Receive | None = None, send: Send | None = None
     ) -> WebsocketContext:
-        """Return the context for the ASGI scope of a WebSocket, matched with the rules."""
+        """:meth:`request_context` for a WebSocket."""
+        if isinstance(scope, BaseWebsocket):
+            scope = scope.scope
         return self._context(WebsocketContext, scope, receive, send)
 
     def _context(self, cls: type[C], scope: Scope, receive: Receive | None, send: Send | None) -> C:
-        route, endpoint, params, error = self.router.find(scope)
-        if endpoint is None:
-            name = None if error is not None else getattr(route, "name", None)
-            view = self.view_functions.get(name or "", raise_routing_exception)
-            kind: Any = scope["type"].replace("http", "request")
-            endpoint = build_endpoint(
-                self, name if name in self.view_functions else None, view, kind
-            )
-        scope.update(route=route, endpoint=endpoint.function, path_params=params, app=self)
-        context = cls(self, scope, receive or _no_message, send or _drop, endpoint, params)
-        if error is not None:
-            context.routing_exception = error
+        scope["app"] = self
+        kind: Any = "websocket" if cls is WebsocketContext else "request"
+        endpoint = build_endpoint(self, None, raise_routing_exception, kind)
+        context = cls(self, scope, receive or _no_message, send or _drop, endpoint, {})
+        context.match_request()
         return context
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> RequestContext:
@@ -398,6 +404,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
     def url_for(
         self,
+        /,
         endpoint: str,
         *,
         _anchor: str | None = None,
@@ -416,6 +423,14 @@ class Flask(Declarations, Steps, Workers, Starlette):
             _external=_external,
             **values,
         )
+
+    def create_url_adapter(self, request: Connection | None) -> MapAdapter | None:
+        """Return what builds URLs: the rules, bound to a request or to ``SERVER_NAME``.
+
+        :param request: None outside of requests.
+        :returns: None where neither is there. Requests are matched by other means.
+        """
+        return helpers.make_url_adapter(self, request)
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, Any]) -> None:
         """Let the ``url_defaults`` functions add to the values for a URL."""

@@ -130,8 +130,9 @@ class Blueprint(Registrar):
     def _check_setup_finished(self, method: str) -> None:
         if self._registered:
             raise SetupError(
-                f"'{method}' was called on the blueprint {self.name!r} after it was registered, so "
-                "it would have no effect. Register the blueprint after everything on it is set up."
+                f"The setup method '{method}' was called on the blueprint {self.name!r} after it "
+                "was registered, so it would have no effect. Register the blueprint after "
+                "everything on it is set up."
             )
 
     @setupmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from types import ModuleType
@@ -239,12 +239,14 @@ class Config(dict[str, Any]):
             return _missing(error, silent)
         return self.from_mapping(content)
 
-    def from_mapping(self, mapping: Mapping[str, Any] | None = None, **kwargs: Any) -> bool:
-        """Take the upper-case keys of a mapping and of the keyword arguments.
+    def from_mapping(
+        self, mapping: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None, **kwargs: Any
+    ) -> bool:
+        """Take the upper-case keys of a mapping, or of pairs, and of the keyword arguments.
 
         :returns: True.
         """
-        for key, value in {**(mapping or {}), **kwargs}.items():
+        for key, value in {**dict(mapping or ()), **kwargs}.items():
             if key.isupper():
                 self[key] = value
         return True

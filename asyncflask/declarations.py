@@ -59,9 +59,9 @@ class Declarations(Registrar):
     def _check_setup_finished(self, method: str) -> None:
         if self._has_started:
             raise SetupError(
-                f"'{method}' was called on the application {self.name!r} after it has started, so "
-                "it would have no effect. Register views, hooks and blueprints before the "
-                "application serves its first request."
+                f"The setup method '{method}' was called on the application {self.name!r} after it "
+                "has started, so it would have no effect. Register views, hooks and blueprints "
+                "before the application serves its first request."
             )
 
     @setupmethod

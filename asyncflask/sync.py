@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import asyncflask.files as _files
 import asyncflask.globals as _globals
+import asyncflask.helpers as _helpers
 import asyncflask.templating as _templating
 from asyncflask import Blueprint as Blueprint
 from asyncflask import Config as Config
@@ -35,6 +36,7 @@ from asyncflask import appcontext_popped as appcontext_popped
 from asyncflask import appcontext_pushed as appcontext_pushed
 from asyncflask import appcontext_tearing_down as appcontext_tearing_down
 from asyncflask import before_render_template as before_render_template
+from asyncflask import copy_current_app_context as copy_current_app_context
 from asyncflask import copy_current_request_context as copy_current_request_context
 from asyncflask import copy_current_websocket_context as copy_current_websocket_context
 from asyncflask import current_app as current_app
@@ -99,6 +101,7 @@ if TYPE_CHECKING:
 
     send_file = _plain(_files.send_file)
     send_from_directory = _plain(_files.send_from_directory)
+    make_push_promise = _plain(_helpers.make_push_promise)
 else:
     render_template = _templating.render_template
     render_template_string = _templating.render_template_string
@@ -106,3 +109,4 @@ else:
     stream_template_string = _templating.stream_template_string
     send_file = _files.send_file
     send_from_directory = _files.send_from_directory
+    make_push_promise = _helpers.make_push_promise

@@ -29,6 +29,7 @@ from asyncflask import (
     Flask,
     Request,
     Response,
+    SetupError,
     abort,
     current_app,
     g,
@@ -187,7 +188,7 @@ def test_static_rules_as_in_flask(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"static_host": "static.test"}, {"host_matching": True}])
 def test_static_host_and_host_matching_go_together(options: dict[str, Any]) -> None:
     """One without the other cannot work."""
-    with pytest.raises(ValueError, match="'static_host' and 'host_matching' go together"):
+    with pytest.raises(SetupError, match="'static_host' and 'host_matching' go together"):
         Flask("shop", **options)
     with pytest.raises(AssertionError):
         flask.Flask("shop", **options)

@@ -468,7 +468,7 @@ def test_template_decorators_need_brackets(name: str) -> None:
 
 def test_app_errorhandler_checks_what_it_is_for() -> None:
     """Where it is written, not at the registration."""
-    with pytest.raises(TypeError, match="neither a status code nor an exception class"):
+    with pytest.raises(ValueError, match="is not a subclass of Exception"):
         Blueprint("bp", __name__).app_errorhandler(print)  # type: ignore[arg-type]
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from werkzeug.exceptions import HTTPException
 
 from asyncflask.concurrency import is_async_callable
-from asyncflask.ctx import current
+from asyncflask.ctx import ConnectionContext, current
 from asyncflask.exceptions import SetupError
 from asyncflask.helpers import blueprint_names
-from asyncflask.life.calls import AsyncFunction, on_journey
+from asyncflask.life.calls import AsyncFunction, on_journey, settle
 from asyncflask.life.steps import is_replaced, replaced_steps
 from asyncflask.life.workers import Workers
 from asyncflask.registrar import read_only
@@ -255,7 +255,8 @@ def _gather(
 
 async def raise_routing_exception() -> None:
     """The view of requests that match no rule."""
-    raise current.get().routing_exception  # type: ignore[attr-defined]
+    context = cast(ConnectionContext, current.get())
+    await settle(context, context.app.raise_routing_exception(context.connection))
 
 
 async def answer_options(**_: Any) -> Any:

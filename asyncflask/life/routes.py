@@ -16,7 +16,8 @@ from starlette.routing import Router as StarletteRouter
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BuildError, RequestRedirect
 
-from asyncflask.life.guard import refuse
+from asyncflask.life.guard import refuse, trusting
+from asyncflask.life.plan import build_endpoint
 from asyncflask.life.target import to_origin_form
 from asyncflask.routing import Miss, Rule
 from asyncflask.routing.redirects import SAFE
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from asyncflask.app import Flask
+    from asyncflask.ctx import ConnectionContext
     from asyncflask.life.plan import Endpoint, Plan
     from asyncflask.routing import Matcher
 
@@ -113,6 +115,8 @@ class Router(StarletteRouter):
         self._uses_hosts = False
         self._look_up: Callable[[str, str, str, bool], Any] | None = None
         self._foreign: tuple[BaseRoute, ...] = ()
+        #: Says which requests are refused before they are matched.
+        self.refuse: Callable[[Scope], Found | None] = refuse
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request that was given to the router itself."""
@@ -147,6 +151,9 @@ class Router(StarletteRouter):
     def freeze(self, plan: Plan) -> None:
         """Compile the table and give every route its endpoint."""
         self.compile()
+        trusted = self.flask.config["TRUSTED_HOSTS"]
+        if trusted is not None:
+            self.refuse = trusting(trusted)
         for route in self.routes:
             if isinstance(route, RuleRoute):
                 route.plan = plan.endpoint(route.name, route.rule.websocket)
@@ -168,6 +175,21 @@ class Router(StarletteRouter):
                 if route.__class__ is RuleRoute:
                     return route, route.plan, params, None
         return self._find(scope)
+
+    def match(self, context: ConnectionContext) -> None:
+        """Find the route for a context that was made by hand, and tell the context."""
+        route, endpoint, params, error = self.find(context.scope)
+        if endpoint is None and error is None:
+            name = getattr(route, "name", "")
+            view = self.flask.view_functions.get(name)
+            if view is not None:  # the application has not started: there is no plan yet
+                kind: Any = context.scope["type"].replace("http", "request")
+                endpoint = build_endpoint(self.flask, name, view, kind)
+        if endpoint is not None:
+            context.endpoint = endpoint
+        context.params = params
+        context.routing_exception = error
+        context.scope.update(route=route, endpoint=context.endpoint.function, path_params=params)
 
     def _find(self, scope: Scope) -> Found:
         """Find the route in any case: below a prefix, by host, for OPTIONS, WebSockets, mounts."""
@@ -210,7 +232,7 @@ class Router(StarletteRouter):
         """Find the route for ``GET http://host/path``; such a target fits no rule as it is."""
         if not to_origin_form(scope):
             return None
-        return refuse(scope) or self.find(scope)
+        return self.refuse(scope) or self.find(scope)
 
     def allowed_methods(self, scope: Scope) -> list[str]:
         """Return the methods that the path of a request may be asked with."""

@@ -20,7 +20,7 @@ from asyncflask.concurrency import on_loop
 from asyncflask.ctx import ConnectionContext, WebsocketContext
 from asyncflask.life.calls import announce, call_function, settle
 from asyncflask.life.dispatch import Dispatch
-from asyncflask.life.guard import refuse, refuse_origin
+from asyncflask.life.guard import refuse_origin
 from asyncflask.signals import websocket_received, websocket_sent
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Sockets(Dispatch):
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one WebSocket, from the handshake to the last teardown function."""
-        route, endpoint, params, error = refuse(scope) or self._find_open(scope)
+        route, endpoint, params, error = self._refuse(scope) or self._find_open(scope)
         if endpoint is None:
             endpoint = self._miss if route is None else self._foreign
         # A handshake is a GET (RFC 6455, section 4.1); ASGI does not say so.

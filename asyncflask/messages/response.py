@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import io
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from starlette.concurrency import iterate_in_threadpool
 from werkzeug.datastructures import Headers
@@ -55,6 +64,15 @@ def _wire_name(name: str) -> bytes:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1).")
     return name.lower().encode()
+
+
+_current_config: Callable[[], Mapping[str, Any] | None] = lambda: None  # noqa: E731
+
+
+def set_config_lookup(lookup: Callable[[], Mapping[str, Any] | None]) -> None:
+    """Say where the configuration of the current application is found; the context does."""
+    global _current_config
+    _current_config = lookup
 
 
 def has_body(status: int) -> bool:
@@ -158,6 +176,12 @@ class Response(SansIOResponse):
                 f"{value!r} is no HTTP status. It is a number from 100 to 599, or that and a text "
                 "as in '404 Not Found'."
             )
+
+    @property
+    def max_cookie_size(self) -> int:  # type: ignore[override]  # as Flask's
+        """How long a cookie may be, in bytes, before it warns: ``MAX_COOKIE_SIZE``; 0 never."""
+        config = _current_config()
+        return SansIOResponse.max_cookie_size if config is None else config["MAX_COOKIE_SIZE"]
 
     # The body.
 
@@ -377,6 +401,30 @@ class Response(SansIOResponse):
         self.response = self._join()[start:stop] if cut is None else cut(start, stop)
         return True
 
+    # What Werkzeug and Quart have besides.
+
+    if not TYPE_CHECKING:  # pragma: no branch - a checker would ask for an await everywhere
+
+        def __await__(self) -> Generator[Any, Any, Self]:
+            """Give the response itself: ``await make_response(...)`` is how Quart writes it."""
+            return self
+            yield
+
+    #: Whether :meth:`make_sequence` is called where a sequence is needed.
+    implicit_sequence_conversion = True
+
+    def make_sequence(self) -> None:
+        """Read a streamed body into memory, so that it can be read more than once.
+
+        :raises RuntimeError: the body is an async iterable: ``await response.get_data()`` does it.
+        """
+        self._join()
+
+    @property
+    def stream(self) -> ResponseStream:
+        """The body as a file that is written to: what is written is added to it."""
+        return ResponseStream(self)
+
     # Sending.
 
     def start_message(self, extra: RawHeaders | tuple[()] = ()) -> Message:
@@ -449,6 +497,38 @@ class Response(SansIOResponse):
             chunks = iterate_in_threadpool(chunks)
         async for chunk in chunks:
             yield _encode(chunk)
+
+
+class ResponseStream(io.RawIOBase):
+    """The body of a response as a file that is written to.
+
+    :param response: whose body to write.
+    """
+
+    mode = "wb+"
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, value: Any) -> int:
+        """Add bytes to the body, and return how many."""
+        self._parts().append(bytes(value))
+        self._response.headers.pop("Content-Length", None)
+        return len(value)
+
+    def tell(self) -> int:
+        """Return how many bytes the body has."""
+        return sum(map(len, self._parts()))
+
+    def _parts(self) -> list[bytes]:
+        response = self._response
+        if not isinstance(response.response, list):
+            response.response = [response._join()]
+        return cast("list[bytes]", response.response)
 
 
 def _close(body: object) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
+import flask
 import pytest
 from flask import Response as FlaskResponse
 from starlette.applications import Starlette
@@ -16,7 +17,7 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.sansio.request import Request as SansIORequest
 from werkzeug.test import EnvironBuilder
 
-from asyncflask import Response
+from asyncflask import Flask, Response
 from asyncflask.exceptions import MissingAwaitError
 from asyncflask.testing import ASGITransport
 from asyncflask.testing._httpx import httpx
@@ -523,3 +524,45 @@ def test_a_date_that_cannot_be_is_no_condition(name: str) -> None:
     response = Response("xy", headers={"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"})
     response.make_conditional(request)
     assert (response.status_code, response.data) == (200, b"xy")
+
+
+async def test_a_response_can_be_awaited() -> None:
+    """Quart's code awaits what makes one; it is itself."""
+    response: Any = Response("x")
+    assert await response is response
+
+
+def test_a_body_can_be_written_like_a_file() -> None:
+    """As Werkzeug's; the length that was known is so no more."""
+    for cls in (Response, FlaskResponse):
+        response = cls("first", headers={"X": "y"})
+        assert response.stream.writable() if cls is Response else True
+        assert response.stream.write(b" second") == 7
+        response.stream.writelines([b" third", b" fourth"])
+        assert response.stream.tell() == 25
+        assert response.get_data() == b"first second third fourth"
+        assert response.stream.mode == "wb+"
+
+
+def test_a_streamed_body_can_be_made_a_sequence() -> None:
+    """It is read once, and closed."""
+    body = Body("a", "b")
+    response = Response(cast(Any, body))
+    response.make_sequence()
+    assert response.is_sequence
+    assert body.closed == 1
+    assert response.get_data() == response.get_data() == b"ab"
+
+
+@pytest.mark.parametrize("make", [flask.Flask, Flask])
+def test_the_longest_cookie_is_configured(make: Any) -> None:
+    """In an application's context; elsewhere it is Werkzeug's."""
+    response_class = Response if make is Flask else FlaskResponse
+    assert response_class().max_cookie_size == 4093
+    app = make(__name__)
+    app.config["MAX_COOKIE_SIZE"] = 100
+    with app.app_context():
+        response = response_class()
+        assert response.max_cookie_size == 100
+        with pytest.warns(UserWarning, match="cookie is too large"):
+            response.set_cookie("name", "value" * 100)
