@@ -38,8 +38,9 @@ from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.socket_steps import SocketSteps, SteppedSockets, replaced_socket_steps
 from asyncflask.life.sockets import Sockets
-from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
+from asyncflask.life.steps import SteppedDispatch, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
 from asyncflask.life.workers import Workers
@@ -66,7 +67,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Steps, Workers, Starlette):
+class Flask(Declarations, SocketSteps, Workers, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -249,7 +250,8 @@ class Flask(Declarations, Steps, Workers, Starlette):
         make_read_only(self)
         dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
         self._dispatch = dispatch_class(self, self.router, plan)
-        self._dispatch.sockets = Sockets(self, self.router, plan)
+        sockets_class = SteppedSockets if replaced_socket_steps(self) else Sockets
+        self._dispatch.sockets = sockets_class(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""

@@ -18,7 +18,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from asyncflask.concurrency import on_loop
 from asyncflask.ctx import ConnectionContext, WebsocketContext
-from asyncflask.life.calls import announce, call_function, settle
+from asyncflask.life.calls import announce, call_function
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.guard import refuse_origin
 from asyncflask.signals import websocket_received, websocket_sent
@@ -123,7 +123,7 @@ class Sockets(Dispatch):
     # What is the same as for requests up to here.
 
     async def _recover(self, context: ConnectionContext, exc: BaseException) -> Any:
-        if _is_interrupted(context, exc) or _is_disconnect(exc):
+        if _is_interrupted(context, exc) or is_disconnect(exc):
             if context.answered:
                 return None
             try:
@@ -137,22 +137,25 @@ class Sockets(Dispatch):
             raise
 
     async def _finalize(self, context: ConnectionContext, value: Any) -> Any:
+        if value is not None:
+            return await super()._finalize(context, value)
+        context.answered = True
+        response = await self._process(context, None)
+        if context.finished.receivers:
+            await announce(context, context.finished, response=response)
+        return response
+
+    async def _process(self, context: ConnectionContext, response: Any) -> Any:
         """Let the hooks see the response that refuses the handshake, or None where there is none.
 
         Other than after a request, they need not return it.
         """
-        context.answered = True
-        response: Response | None = None
-        if value is not None:
-            response = await settle(context, self._app.make_response(value))
         for function in context.after_functions or ():
             response = await call_function(context, function, response) or response
         for function in context.endpoint.after:
             response = await function(response) or response
         if response is not None and context._session is not None and not context.sent:
             await self._save_session(context, response)
-        if context.finished.receivers:
-            await announce(context, context.finished, response=response)
         return response
 
     def _messages(self, context: ConnectionContext, response: Any) -> Any:
@@ -356,7 +359,7 @@ def _is_interrupted(context: Any, exc: BaseException) -> bool:
     return task.uncancel() == 0 and isinstance(exc, asyncio.CancelledError)
 
 
-def _is_disconnect(exc: BaseException) -> bool:
+def is_disconnect(exc: BaseException) -> bool:
     """Whether an exception, or each in a group, only tells that the connection has ended."""
     if isinstance(exc, BaseExceptionGroup):
         return exc.split(WebSocketDisconnect)[1] is None
