@@ -7,8 +7,8 @@ The package is laid out in floors; imports at run time go only down:
     testing, devserver, debug               tools that take the application as an argument
     life                                    what happens at start, in a request, at shutdown
     registrar, blueprints, commands         what is registered before the start
-    templating, static                      features
-    helpers, files                          functions for views
+    templating, static, views               features
+    helpers, files, assets                  functions for views
     ctx, globals                            the context and its proxies
     messages, sessions                      requests, responses, sessions
     concurrency                             event loop and worker threads
@@ -75,6 +75,7 @@ from asyncflask.signals import websocket_sent as websocket_sent
 from asyncflask.signals import websocket_started as websocket_started
 from asyncflask.signals import websocket_tearing_down as websocket_tearing_down
 from asyncflask.templating import get_template_attribute as get_template_attribute
+from asyncflask.templating import render_block as render_block
 from asyncflask.templating import render_template as render_template
 from asyncflask.templating import render_template_string as render_template_string
 from asyncflask.templating import stream_template as stream_template

@@ -6,11 +6,11 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from starlette.applications import Starlette
@@ -51,9 +51,15 @@ from asyncflask.messages.websocket import BaseWebsocket, Websocket
 from asyncflask.registrar import setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
-from asyncflask.templating import Environment, create_environment
+from asyncflask.templating import (
+    DispatchingJinjaLoader,
+    Environment,
+    create_environment,
+    update_template_context,
+)
 
 if TYPE_CHECKING:
+    from jinja2 import BaseLoader
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
     from asyncflask.messages.connection import Connection
@@ -90,7 +96,7 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
     app_ctx_globals_class = _AppCtxGlobals
     config_class = Config
     jinja_environment = Environment
-    jinja_options: Mapping[str, Any] = MappingProxyType({})
+    jinja_options: dict[str, Any] = {}  # noqa: RUF012 - each application gets a copy of its own
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     request_class = Request
     response_class = Response
@@ -138,6 +144,7 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
         self.json: JSONProvider = self.json_provider_class(self)
         self.background_tasks = BackgroundTasks()
         self.extensions: dict[str, Any] = {}
+        self.jinja_options = dict(self.jinja_options)
         self._dispatch: Dispatch | None = None
         if self.has_static_folder:
             self._add_static_rule(static_host)
@@ -185,8 +192,6 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
     @debug.setter
     def debug(self, value: bool) -> None:
         self.config["DEBUG"] = value
-        if self.config["TEMPLATES_AUTO_RELOAD"] is None and "jinja_env" in self.__dict__:
-            self.jinja_env.auto_reload = value
 
     def make_config(self, instance_relative: bool = False) -> Config:
         """Return the config an application starts with; subclasses may return another."""
@@ -454,6 +459,17 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
     def create_jinja_environment(self) -> Environment:
         """Make the Jinja environment; subclasses may return another."""
         return create_environment(self)
+
+    def create_global_jinja_loader(self) -> BaseLoader:
+        """Make the loader of the environment; subclasses may return another."""
+        return DispatchingJinjaLoader(self)
+
+    def update_template_context(self, context: dict[str, Any]) -> Awaitable[None]:
+        """Add to the variables of a template what is always there, and what processors give.
+
+        In ``async def`` code it is awaited. Overridden, it may be ``def`` or ``async def``.
+        """
+        return update_template_context(self, context)
 
     def select_jinja_autoescape(self, filename: str | None) -> bool:
         """Whether a template is escaped: by its extension, and every string."""

@@ -49,8 +49,13 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         # Files and templates.
         "USE_X_SENDFILE": False,
         "SEND_FILE_MAX_AGE_DEFAULT": None,
+        # Ours: siblings such as app.css.br, and URLs with a hash that browsers keep for ever.
+        "STATIC_PRECOMPRESSED": False,
+        "STATIC_HASHED_URLS": False,
         "EXPLAIN_TEMPLATE_LOADING": False,
         "TEMPLATES_AUTO_RELOAD": None,
+        # Ours: templates that block (a query while they are rendered) leave the event loop.
+        "TEMPLATES_IN_WORKER": False,
         # Bodies, in bytes and in numbers of parts. Flask: MAX_CONTENT_LENGTH None.
         "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
         "MAX_FORM_MEMORY_SIZE": 500_000,

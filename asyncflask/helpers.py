@@ -27,6 +27,7 @@ from werkzeug.routing import BuildError
 from werkzeug.sansio.utils import get_host
 from werkzeug.utils import redirect as _redirect
 
+from asyncflask.assets import add_version
 from asyncflask.concurrency import resolve
 from asyncflask.ctx import current, missing
 from asyncflask.files import send_file as send_file
@@ -200,6 +201,8 @@ def build_url(
     if _scheme is not None and not external:
         raise ValueError("'_scheme' is for absolute URLs: do not pass '_external=False' with it.")
     app.inject_url_defaults(endpoint, values)
+    if endpoint.endswith("static") and app.config["STATIC_HASHED_URLS"]:
+        add_version(app, endpoint, values)
     try:
         url = adapter.build(
             endpoint, values, method=_method, url_scheme=_scheme, force_external=external

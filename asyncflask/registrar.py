@@ -427,13 +427,21 @@ def exception_class_and_code(
     return code_or_exception, None
 
 
-def check_name(name: object) -> None:
-    """Refuse a function in the place of a name: the decorator was written without brackets."""
+def named(name: Any, add: Callable[[F, str | None], None]) -> Any:
+    """Make a decorator that may be written with a name, with empty brackets, or without any.
+
+    :param name: the name; or the decorated function, where there are no brackets.
+    :param add: given the function and the name.
+    """
     if callable(name):
-        raise TypeError(
-            f"{endpoint_of(name)!r} stands where a name is expected. Write the decorator with "
-            "brackets: '@app.template_filter()'."
-        )
+        add(cast("F", name), None)
+        return name
+
+    def decorator(f: F) -> F:
+        add(f, name)
+        return f
+
+    return decorator
 
 
 def endpoint_of(view: ViewFunction) -> str:

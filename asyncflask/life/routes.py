@@ -7,7 +7,7 @@ part in the table as a literal prefix, any other is tried after the rules, in or
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import URLPath
@@ -102,6 +102,13 @@ class RuleRoute(BaseRoute):
         return f"<RuleRoute {self.path!r} -> {self.name!r}>"
 
 
+class _ByMethod(NamedTuple):
+    """What is found for a rule whose endpoint depends on the method."""
+
+    route: RuleRoute
+    plans: dict[str, Endpoint]
+
+
 class Router(StarletteRouter):
     """Starlette's router with our matching.
 
@@ -157,6 +164,9 @@ class Router(StarletteRouter):
         for route in self.routes:
             if isinstance(route, RuleRoute):
                 route.plan = plan.endpoint(route.name, route.rule.websocket)
+                on_loop = plan.endpoints_on_loop(route.name)
+                if on_loop and not route.rule.websocket:
+                    route.rule.target = _ByMethod(route, on_loop)
                 if route.rule.provide_automatic_options:
                     route.options_plan = plan.options_for(route.plan)
 
@@ -208,11 +218,15 @@ class Router(StarletteRouter):
         if isinstance(found, Miss):
             return self._find_in_origin_form(scope) or self._find_foreign(scope, found)
         rule, params = found
-        route = rule.target
+        route, plans = rule.target, None
+        if isinstance(route, _ByMethod):
+            route, plans = route
         if not isinstance(route, RuleRoute):
             return route, None, scope.get("path_params", {}), None
         if method == "OPTIONS" and rule.provide_automatic_options:
             return route, route.options_plan, {}, None
+        if plans is not None and method in plans:
+            return route, plans[method], params, None
         return route, route.plan, params, None
 
     def _find_foreign(self, scope: Scope, miss: Miss) -> Found:

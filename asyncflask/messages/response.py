@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from starlette.concurrency import iterate_in_threadpool
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
-from werkzeug.http import parse_etags, parse_range_header, remove_entity_headers
+from werkzeug.http import parse_etags, remove_entity_headers
 from werkzeug.sansio.http import is_resource_modified
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.urls import iri_to_uri
@@ -48,6 +48,9 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 #: Sent with every response that does not set it: browsers must not guess another content type.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+#: One range of bytes: from a place, or so many from the end (RFC 9110, section 14.1.2).
+_RANGE = re.compile(r"bytes=\s*([0-9]{0,1000})\s*-\s*([0-9]{0,1000})\s*", re.IGNORECASE)
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -123,6 +126,8 @@ class Response(SansIOResponse):
             if mimetype is not None:
                 content_type = _full_content_type(mimetype)
         self._content_type = content_type
+        if direct_passthrough:
+            self.direct_passthrough = True
         if own is not None and content_type is not None:
             own["Content-Type"] = content_type
         if status is None:
@@ -350,7 +355,7 @@ class Response(SansIOResponse):
         :param accept_ranges: whether ranges are served (or the unit's name); needs
             ``complete_length``, the body's length in bytes.
         :returns: this response.
-        :raises RequestedRangeNotSatisfiable: the range lies outside (416).
+        :raises RequestedRangeNotSatisfiable: the range lies outside, or it is not one (416).
         """
         if request.method not in ("GET", "HEAD"):
             return self
@@ -363,43 +368,36 @@ class Response(SansIOResponse):
             "etag": self.headers.get("etag"),
             "last_modified": self.headers.get("last-modified"),
         }
+        if accept_ranges:
+            self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
         try:
-            if self._apply_range(get("range"), conditions, accept_ranges, complete_length):
-                return self
-            modified = is_resource_modified(**conditions)
+            # Before the range: a download must not go on with another version (RFC 9110, 13.2.2).
+            if not is_resource_modified(**conditions):
+                self.status_code = 412 if parse_etags(get("if-match")) else 304
+            elif accept_ranges:
+                self._apply_range(get("range"), conditions, complete_length)
         except OverflowError:  # a date with a year that none has: no condition (RFC 9110, 13.1.3)
-            return self
-        if not modified:
-            self.status_code = 412 if parse_etags(get("if-match")) else 304
+            pass
         return self
 
     def _apply_range(
         self,
         http_range: str | None,
         conditions: dict[str, Any],
-        accept_ranges: bool | str,
         complete_length: int | None,
-    ) -> bool:
-        if not accept_ranges:
-            return False
-        self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
+    ) -> None:
         if not complete_length or http_range is None:
-            return False
+            return
         if conditions["http_if_range"] is not None and is_resource_modified(
             http_range=http_range, ignore_if_range=False, **conditions
         ):
-            return False
-        parsed = parse_range_header(http_range)
-        bounds = None if parsed is None else parsed.range_for_length(complete_length)
-        if parsed is None or bounds is None:
-            raise RequestedRangeNotSatisfiable(complete_length)
-        start, stop = bounds
+            return
+        start, stop = _bounds_of(http_range, complete_length)
         self.content_length = stop - start
-        self.content_range = cast(Any, parsed.to_content_range_header(complete_length))
+        self.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{complete_length}"
         self.status_code = 206
         cut = getattr(self.response, "slice", None)
         self.response = self._join()[start:stop] if cut is None else cut(start, stop)
-        return True
 
     # What Werkzeug and Quart have besides.
 
@@ -529,6 +527,23 @@ class ResponseStream(io.RawIOBase):
         if not isinstance(response.response, list):
             response.response = [response._join()]
         return cast("list[bytes]", response.response)
+
+
+def _bounds_of(http_range: str, length: int) -> tuple[int, int]:
+    """Return where a range begins and ends: ``"bytes=2-4", 10 -> (2, 5)``.
+
+    :raises RequestedRangeNotSatisfiable: nowhere in the body.
+    """
+    match = _RANGE.fullmatch(http_range)
+    first, last = (None, None) if match is None else match.groups()
+    start, stop = 0, 0
+    if first:
+        start, stop = int(first), min(int(last) + 1, length) if last else length
+    elif last:  # so many from the end; a shorter body is sent whole
+        start, stop = max(length - int(last), 0), length
+    if start >= stop:
+        raise RequestedRangeNotSatisfiable(length)
+    return start, stop
 
 
 def _close(body: object) -> None:

@@ -10,6 +10,8 @@ from typing import Any, cast
 import flask
 import pytest
 from flask import Response as FlaskResponse
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from werkzeug.datastructures import ContentRange, Headers
@@ -377,8 +379,75 @@ CONDITIONS: list[dict[str, str]] = [
     {"Range": "bytes=0-2", "If-Range": '"other"'},
     {"Range": "bytes=0-2", "If-Range": DATE},
     {"Range": "bytes=0-2", "If-Range": EARLIER},
-    {"Range": "bytes=0-2", "If-None-Match": '"tag"'},
+    {"Range": "bytes=0-2", "If-None-Match": '"other"'},
 ]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "status"),
+    [
+        ({"If-Match": '"tag"'}, 206),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-None-Match": '"tag"'}, 304),
+        ({"If-None-Match": '"other"'}, 206),
+        ({"If-Modified-Since": LATER}, 304),
+        ({"If-Modified-Since": EARLIER}, 206),
+    ],
+    ids=str,
+)
+def test_other_conditions_come_before_the_range(conditions: dict[str, str], status: int) -> None:
+    """So a download does not go on with another version (RFC 9110, 13.2.2); Werkzeug's does."""
+    headers = Headers({"Range": "bytes=2-4", **conditions})
+    request = SansIORequest("GET", "http", None, "", "/", b"", headers, None)
+    response = Response("0123456789")
+    response.set_etag("tag")
+    response.headers["Last-Modified"] = DATE
+    response.make_conditional(request, True, complete_length=10)
+    assert response.status_code == status
+
+
+def ranged(body: bytes, http_range: str) -> tuple[int, bytes, str | None]:
+    """What is answered to a range: status, body and `Content-Range`."""
+    request = SansIORequest("GET", "http", None, "", "/", b"", Headers({"Range": http_range}), None)
+    response = Response(body)
+    try:
+        response.make_conditional(request, True, complete_length=len(body))
+    except RequestedRangeNotSatisfiable as exc:
+        return 416, b"", f"bytes */{exc.length}"
+    return response.status_code, response.get_data(), response.headers.get("Content-Range")
+
+
+numbers = st.one_of(st.integers(0, 30), st.integers(min_value=0))
+
+
+@given(st.binary(min_size=1, max_size=20), numbers, st.one_of(st.none(), numbers))
+def test_any_range_from_a_place_is_cut(body: bytes, first: int, last: int | None) -> None:
+    """RFC 9110, section 14.1.2: the last byte counts, and is the end's where it lies beyond."""
+    answer = ranged(body, f"bytes={first}-{'' if last is None else last}")
+    end = len(body) if last is None else min(last + 1, len(body))
+    if first >= len(body) or (last is not None and last < first):
+        assert answer == (416, b"", f"bytes */{len(body)}")
+    else:
+        assert answer == (206, body[first:end], f"bytes {first}-{end - 1}/{len(body)}")
+
+
+@given(st.binary(min_size=1, max_size=20), numbers)
+def test_any_range_at_the_end_is_cut(body: bytes, length: int) -> None:
+    """All of the body where it is shorter; none at all cannot be satisfied."""
+    status, cut, _ = ranged(body, f"bytes=-{length}")
+    if length == 0:
+        assert status == 416
+    else:
+        assert (status, cut) == (206, body[-length:])
+
+
+@given(st.text(alphabet="bytes=-, 0123456789;x\xe9\u0661", max_size=40))
+def test_any_other_range_is_refused_or_ignored(text: str) -> None:
+    """Never an error, and never something that is not in the body."""
+    for http_range in (text, f"bytes={text}"):
+        status, cut, _ = ranged(b"0123456789", http_range)
+        assert status in (206, 416)
+        assert cut in b"0123456789"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
