@@ -7,6 +7,7 @@ response. After that no response can be sent, and the answer's status becomes a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -38,7 +39,6 @@ _CLOSE_CODES = {400: 1007, 413: 1009, 503: 1013}
 
 #: Headers of a response that the handshake has its own of, or none.
 _OF_RESPONSES = frozenset({"content-type", "content-length", "vary"})
-
 
 #: Seconds that a view does not read before somebody looks whether its client is there still.
 _LOOK_AFTER = 1.0
@@ -132,8 +132,9 @@ class Sockets(Dispatch):
                 exc = failure
         try:
             return await super()._recover(context, exc)
-        except Exception:  # it is to reach the server, which the client need not wait for
-            await self._close(context, 1011)
+        except Exception:  # it is to reach the server, or the test
+            if context.websocket.accepted:
+                await self._close(context, 1011)
             raise
 
     async def _finalize(self, context: ConnectionContext, value: Any) -> Any:
@@ -168,8 +169,8 @@ class Sockets(Dispatch):
             context.send = _refusing(context.scope, context.send)
             await super()._conclude(context, answer)
             return
-        code = 1000 if answer is None else close_code(answer.status_code)
         try:
+            code = 1000 if answer is None else close_code(answer.status_code)
             await self._close(context, code if context.error is None else 1011)
             if answer is not None:
                 await answer.aclose()
@@ -314,6 +315,7 @@ class _Line:
             self._task.cancel()
 
     def _start(self, name: str, seconds: float, function: Callable[[], None]) -> None:
+        self._stop(name)
         if self._may_cancel:
             self._timers[name] = self._loop.call_later(seconds, function)
 
@@ -342,10 +344,11 @@ def _refusing(scope: Scope, send: Send) -> Send:
 
     async def refuse_with(message: Message) -> None:
         kind = message["type"].removeprefix("websocket.")
-        if extended:
-            await send({**message, "type": f"websocket.{kind}"})
-        elif kind == "http.response.start":
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        with contextlib.suppress(OSError):  # the client has gone, and will not miss it
+            if extended:
+                await send({**message, "type": f"websocket.{kind}"})
+            elif kind == "http.response.start":
+                await send({"type": "websocket.close", "code": 1008, "reason": ""})
 
     return refuse_with
 
