@@ -484,6 +484,7 @@ async def test_debug_mode_has_its_page_and_raises() -> None:
             await websocket.accept()
         raise RuntimeError("a bug")
 
+    host = [(b"host", b"localhost")]
     for when, expected in [("now", WebsocketResponseError), ("later", WebsocketDisconnectError)]:
         with pytest.raises(RuntimeError, match="a bug"):
             await end_of(app, f"/{when}", headers={"Accept": "text/html"})
@@ -493,7 +494,7 @@ async def test_debug_mode_has_its_page_and_raises() -> None:
             sent.append(message)
 
         with pytest.raises(RuntimeError, match="a bug"):
-            await play(app, f"/{when}", send=keep, client=("127.0.0.1", 1))
+            await play(app, f"/{when}", send=keep, client=("127.0.0.1", 1), headers=host)
         assert sent[-1]["type"] == "websocket.close", expected
 
 
