@@ -308,6 +308,7 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
     ) -> WebsocketContext:
         """:meth:`request_context` for a WebSocket."""
         if isinstance(scope, BaseWebsocket):
+            receive, send = receive or scope._next_message, send or scope._send_message
             scope = scope.scope
         return self._context(WebsocketContext, scope, receive, send)
 

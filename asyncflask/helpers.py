@@ -32,7 +32,7 @@ from asyncflask.concurrency import resolve
 from asyncflask.ctx import current, missing
 from asyncflask.files import send_file as send_file
 from asyncflask.files import send_from_directory as send_from_directory
-from asyncflask.globals import current_app, request_ctx, session
+from asyncflask.globals import current_app, session
 from asyncflask.json import jsonify as jsonify
 from asyncflask.messages.response import Response as _Response
 from asyncflask.signals import message_flashed
@@ -117,7 +117,10 @@ def make_push_promise(path: str) -> Awaitable[None]:
     :param path: the path, as it stands in a URL.
     :raises RuntimeError: no request is being handled.
     """
-    context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
+    here = current.get(None)
+    context = None if here is None else here.request_context
+    if context is None:
+        raise RuntimeError(missing("make_push_promise", here))
 
     async def push() -> None:
         if "http.response.push" in (context.scope.get("extensions") or {}):

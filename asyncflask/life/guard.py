@@ -46,6 +46,20 @@ def refuse(scope: Scope) -> Refusal | None:
     return _refuse_path(path, scope.get("raw_path"))
 
 
+def trusting(hosts: list[str]) -> Callable[[Scope], Refusal | None]:
+    """Make a :func:`refuse` that also refuses hosts which are not among ``TRUSTED_HOSTS``."""
+
+    def refuse_others(scope: Scope) -> Refusal | None:
+        refused = refuse(scope)
+        if refused is None:
+            host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+            if not host_is_trusted(host.decode("latin-1"), hosts):
+                return _refusal(f"Host {host.decode('latin-1')!r} is not trusted.")
+        return refused
+
+    return refuse_others
+
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -80,20 +94,6 @@ def _normal_origin(origin: str) -> tuple[str, str, int | None] | None:
     except ValueError:
         return None
     return (parts.scheme, parts.hostname, port) if parts.hostname else None
-
-
-def trusting(hosts: list[str]) -> Callable[[Scope], Refusal | None]:
-    """Make a :func:`refuse` that also refuses hosts which are not among ``TRUSTED_HOSTS``."""
-
-    def refuse_others(scope: Scope) -> Refusal | None:
-        refused = refuse(scope)
-        if refused is None:
-            host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-            if not host_is_trusted(host.decode("latin-1"), hosts):
-                return _refusal(f"Host {host.decode('latin-1')!r} is not trusted.")
-        return refused
-
-    return refuse_others
 
 
 def _refuse_path(path: str, raw_path: bytes | None) -> Refusal | None:

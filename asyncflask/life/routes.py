@@ -193,7 +193,7 @@ class Router(StarletteRouter):
             name = getattr(route, "name", "")
             view = self.flask.view_functions.get(name)
             if view is not None:  # the application has not started: there is no plan yet
-                kind: Any = context.scope["type"].replace("http", "request")
+                kind: Any = "websocket" if context.scope["type"] == "websocket" else "request"
                 endpoint = build_endpoint(self.flask, name, view, kind)
         if endpoint is not None:
             context.endpoint = endpoint

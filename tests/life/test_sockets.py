@@ -1050,6 +1050,11 @@ async def test_test_contexts() -> None:
     async with app.test_websocket_context("wss://example.org/nowhere"):
         assert websocket.url == "wss://example.org/nowhere"
         assert isinstance(websocket.routing_exception, asyncflask.messages.connection.HTTPException)
+    async with app.test_websocket_context("/ws/a") as context:
+        # Quart gives the WebSocket itself.
+        again = app.websocket_context(context.websocket)
+        assert again.websocket.view_args == {"room": "a"}
+        assert again.receive is context.receive
     with app.test_request_context("/"):
         assert json.dumps(1) == "1"
 
