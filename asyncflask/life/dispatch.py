@@ -250,8 +250,8 @@ class Dispatch:
         if self._awaits_make_response:
             response = await settle(context, response)
         response = await self._process(context, response)
-        if request_finished.receivers:
-            await announce(context, request_finished, response=response)
+        if context.finished.receivers:
+            await announce(context, context.finished, response=response)
         return cast(Response, response)
 
     async def _process(self, context: ConnectionContext, response: Any) -> Any:

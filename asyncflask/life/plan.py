@@ -17,6 +17,7 @@ from asyncflask.ctx import ConnectionContext, current
 from asyncflask.exceptions import SetupError
 from asyncflask.helpers import blueprint_names
 from asyncflask.life.calls import AsyncFunction, on_journey, settle
+from asyncflask.life.socket_steps import replaced_socket_steps
 from asyncflask.life.steps import is_replaced, replaced_steps
 from asyncflask.life.streaming import cancel_on_disconnect
 from asyncflask.life.workers import Workers
@@ -222,8 +223,8 @@ def build_endpoint(
         *map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True)),
         *map(adapt, reversed(app.teardown_appcontext_funcs)),
     ]
-    steps = () if is_socket else replaced_steps(app).values()
-    functions = (*before, view, *after, *teardown, *steps)
+    steps = replaced_socket_steps(app) if is_socket else replaced_steps(app)
+    functions = (*before, view, *after, *teardown, *steps.values())
     threaded = not all(map(is_async_callable, functions))
     prepare = on_journey if threaded else _unchanged
     preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
