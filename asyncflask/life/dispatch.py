@@ -179,7 +179,7 @@ class Dispatch:
 
     async def _begin(self, context: RequestContext) -> None:
         if self._opens_session:
-            await self._open_session(context)
+            await context.open_session()
         if request_started.receivers:
             await announce(context, request_started)
 
@@ -286,13 +286,6 @@ class Dispatch:
             {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
             {"type": "http.response.body", "body": body},
         )
-
-    async def _open_session(self, context: RequestContext) -> None:
-        interface = self._app.session_interface
-        session: Any = await interface.open_session(self._app, context.request)  # type: ignore[misc]
-        if session is None:
-            session = interface.make_null_session(self._app)
-        context._session = session
 
     async def _save_session(self, context: RequestContext, response: Response) -> None:
         app, session = self._app, context.session
