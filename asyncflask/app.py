@@ -45,7 +45,7 @@ from asyncflask.templating import Environment, create_environment
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
-    from asyncflask.testing import FlaskClient, SyncClient
+    from asyncflask.testing import FlaskClient, SyncClient, TestApp
 
 
 def _as_timedelta(value: timedelta | float) -> timedelta:
@@ -82,6 +82,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
     aborter_class = Aborter
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
+    sync_test_client_class: type[SyncClient] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -432,7 +433,13 @@ class Flask(Declarations, Steps, Workers, Starlette):
         """Return a client for ``def`` tests; see :class:`asyncflask.testing.SyncClient`."""
         from asyncflask.testing import SyncClient
 
-        return SyncClient(self, use_cookies=use_cookies, **kwargs)
+        return (self.sync_test_client_class or SyncClient)(self, use_cookies=use_cookies, **kwargs)
+
+    def test_app(self) -> TestApp:
+        """Return what runs the lifespan around a test; see :class:`asyncflask.testing.TestApp`."""
+        from asyncflask.testing import TestApp
+
+        return TestApp(self)
 
     def run(
         self,

@@ -4,6 +4,8 @@
 ``sync_client``  ``app.sync_test_client()``: the same for plain ``def`` tests
 ``base``         what the two share
 ``response``     what they return
+``connection``   a request that a test plays step by step
+``kept``         what a client's ``with`` block keeps of the last request
 ``scope``        requests made by hand, for ``app.test_request_context()`` and the clients
 ``transport``    from httpx to ASGI; ``exchange`` plays the server for one request, ``lifespan``
                  starts the application and shuts it down
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncflask.testing.client import FlaskClient as FlaskClient
+    from asyncflask.testing.connection import HTTPConnection as HTTPConnection
+    from asyncflask.testing.lifespan import TestApp as TestApp
     from asyncflask.testing.response import TestResponse as TestResponse
     from asyncflask.testing.scope import make_scope as make_scope
     from asyncflask.testing.sync_client import SyncClient as SyncClient
@@ -26,12 +30,22 @@ if TYPE_CHECKING:
 _HOMES = {
     "ASGITransport": "transport",
     "FlaskClient": "client",
+    "HTTPConnection": "connection",
     "SyncClient": "sync_client",
+    "TestApp": "lifespan",
     "TestResponse": "response",
     "make_scope": "scope",
 }
 
-__all__ = ["ASGITransport", "FlaskClient", "SyncClient", "TestResponse", "make_scope"]
+__all__ = [
+    "ASGITransport",
+    "FlaskClient",
+    "HTTPConnection",
+    "SyncClient",
+    "TestApp",
+    "TestResponse",
+    "make_scope",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,22 +7,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import Cookie as JarCookie
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 from urllib.parse import unquote, urlsplit
 
 from werkzeug.datastructures import Authorization
 from werkzeug.http import dump_cookie, parse_cookie
 
 from asyncflask.testing._httpx import httpx
+from asyncflask.testing.kept import KeptContext
 from asyncflask.testing.scope import wire_request
 from asyncflask.testing.transport import ASGITransport
 
 if TYPE_CHECKING:
     from httpx._client import BaseClient
 
+    from asyncflask.ctx import RequestContext
     from asyncflask.testing.scope import Application
 else:
     BaseClient = object
+
+
+#: Where the jar notes that a cookie is ``Secure``.
+_SECURE = "asyncflask.secure"
 
 
 class FlaskOptions(TypedDict, total=False):
@@ -95,17 +101,18 @@ class ClientBase(BaseClient):
     ) -> None:
         self.application = application
         self.use_cookies = use_cookies
-        if not use_cookies:
-            options["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        options["transport"] = self._make_transport(
-            ASGITransport(
-                application,
-                raise_app_exceptions=raise_app_exceptions,
-                scope_base=scope_base,
-                disconnect_grace=disconnect_grace,
-            )
+        cookies = options.pop("cookies", None)
+        options["cookies"] = _Jar(None if use_cookies else DefaultCookiePolicy(allowed_domains=[]))
+        self._asgi = ASGITransport(
+            application,
+            raise_app_exceptions=raise_app_exceptions,
+            scope_base=scope_base,
+            disconnect_grace=disconnect_grace,
         )
+        self._kept = KeptContext(application, self._asgi.scope_base)
+        options["transport"] = self._make_transport(self._asgi)
         super().__init__(**options)
+        self.cookies.update(cookies)
 
     def _make_transport(self, asgi: ASGITransport) -> object:
         return asgi
@@ -227,6 +234,56 @@ class ClientBase(BaseClient):
         host = (domain or self.build_request("GET").url.host).removeprefix(".")
         return host if "." in host else f"{host}.local"
 
+    def _keep_cookies(self, headers: Iterable[tuple[str, str]], request: httpx.Request) -> None:
+        """Keep the cookies that the headers of an answer to ``request`` set."""
+        cookies = [(name, value) for name, value in headers if name.lower() == "set-cookie"]
+        self.cookies.extract_cookies(httpx.Response(200, headers=cookies, request=request))
+
+    # The session.
+
+    def _session_request(self, method: str, path: str, options: Any) -> httpx.Request:
+        if not self.use_cookies:
+            raise TypeError(
+                "Cookies are disabled. A session needs them: make the client with "
+                "app.test_client(use_cookies=True)."
+            )
+        return self.build_request(method, path, **options)
+
+    def _context_for(self, request: httpx.Request) -> RequestContext:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": request.content, "more_body": False}
+
+        context: RequestContext = cast(Any, self.application).request_context(
+            self._asgi.make_scope(request), receive
+        )
+        return context
+
+
+def check_opened(session: Any) -> Any:
+    """Return a session that was opened.
+
+    :raises RuntimeError: there is none.
+    """
+    if session is None:
+        raise RuntimeError(
+            "Session backend did not open a session. The session in a cookie needs a key: set "
+            "'app.secret_key'."
+        )
+    return session
+
+
+class _Jar(CookieJar):
+    """Sends cookies that are ``Secure`` over http too, as Werkzeug's test client does.
+
+    Tests ask at ``http://localhost`` with the configuration that is for https.
+    """
+
+    def set_cookie(self, cookie: JarCookie) -> None:
+        if cookie.secure:
+            cookie.set_nonstandard_attr(_SECURE, "")
+            cookie.secure = False
+        super().set_cookie(cookie)
+
 
 def to_httpx_auth(auth: Any) -> Any:
     """Let httpx take Werkzeug's ``Authorization`` besides its own kinds of ``auth``."""
@@ -248,7 +305,7 @@ def _describe(cookie: JarCookie) -> Cookie:
         domain=cookie.domain.removeprefix(".").removesuffix(".local"),
         path=cookie.path,
         expires=None if expires is None else datetime.fromtimestamp(expires, UTC),
-        secure=cookie.secure,
+        secure=cookie.has_nonstandard_attr(_SECURE),
         http_only=cookie.has_nonstandard_attr("HttpOnly"),
         same_site=cookie.get_nonstandard_attr("SameSite"),
         origin_only=not cookie.domain_specified,
