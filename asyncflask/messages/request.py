@@ -631,6 +631,8 @@ def _wsgi_environ(request: BaseRequest) -> dict[str, Any]:
             key = f"HTTP_{key}"
         separator = "; " if key == "HTTP_COOKIE" else ","
         environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
+    # What a test has said in these terms, and a scope has no place for.
+    environ.update(request.scope.get("asyncflask.environ", {}))
     return environ
 
 

@@ -7,6 +7,7 @@
 ``connection``   a request that a test plays step by step
 ``kept``         what a client's ``with`` block keeps of the last request
 ``scope``        requests made by hand, for ``app.test_request_context()`` and the clients
+``environ``      the same in WSGI's terms
 ``transport``    from httpx to ASGI; ``exchange`` plays the server for one request, ``lifespan``
                  starts the application and shuts it down
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asyncflask.testing.client import FlaskClient as FlaskClient
     from asyncflask.testing.connection import HTTPConnection as HTTPConnection
+    from asyncflask.testing.environ import EnvironBuilder as EnvironBuilder
     from asyncflask.testing.lifespan import TestApp as TestApp
     from asyncflask.testing.response import TestResponse as TestResponse
     from asyncflask.testing.scope import make_scope as make_scope
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ASGITransport": "transport",
+    "EnvironBuilder": "environ",
     "FlaskClient": "client",
     "HTTPConnection": "connection",
     "SyncClient": "sync_client",
@@ -39,6 +42,7 @@ _HOMES = {
 
 __all__ = [
     "ASGITransport",
+    "EnvironBuilder",
     "FlaskClient",
     "HTTPConnection",
     "SyncClient",

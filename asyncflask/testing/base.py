@@ -15,7 +15,7 @@ from werkzeug.http import dump_cookie, parse_cookie
 
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.kept import KeptContext
-from asyncflask.testing.scope import wire_request
+from asyncflask.testing.scope import merge_environ, wire_request
 from asyncflask.testing.transport import ASGITransport
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class FlaskOptions(TypedDict, total=False):
     json: Any
     content_type: str | None
     mimetype: str | None
+    environ_base: Mapping[str, Any] | None
+    environ_overrides: Mapping[str, Any] | None
 
 
 class RequestOptions(FlaskOptions, total=False):
@@ -100,6 +102,8 @@ class ClientBase(BaseClient):
         **options: Any,
     ) -> None:
         self.application = application
+        #: What all requests have, in WSGI's terms; Flask's: ``REMOTE_ADDR``, ``HTTP_USER_AGENT``.
+        self.environ_base: dict[str, Any] = {}
         self.use_cookies = use_cookies
         cookies = options.pop("cookies", None)
         options["cookies"] = _Jar(None if use_cookies else DefaultCookiePolicy(allowed_domains=[]))
@@ -138,19 +142,23 @@ class ClientBase(BaseClient):
         :param params: query arguments that are added to the URL's.
         :param scope_base: laid over the request's ASGI scope.
         :param flask: as for :func:`~asyncflask.testing.scope.wire_request`. ``data`` may also be
-            what ``content`` may be.
+            what ``content`` may be. ``environ_base`` and ``environ_overrides`` are as for
+            :func:`~asyncflask.testing.scope.make_scope`.
         """
         if _is_streamed(flask.get("data")):
             content = flask.pop("data")
         url = str(url)
         if not (urlsplit(url).netloc or flask.keys() & {"base_url", "subdomain", "url_scheme"}):
             flask["base_url"] = str(self.base_url) or None
-        wire = wire_request(
-            self.application, url, method=method, headers=_to_pairs(headers), **flask
+        own, extra = merge_environ(
+            _to_pairs(headers),
+            {**self.environ_base, **(flask.pop("environ_base", None) or {})},
+            flask.pop("environ_overrides", None),
         )
+        wire = wire_request(self.application, url, method=method, headers=own, **cast(Any, flask))
         if wire.body and content is not None:
             raise TypeError("Pass content=, or Flask's data=, form=, files= or json=, but not both")
-        scope = dict(scope_base or {})
+        scope = {**extra, **(scope_base or {})}
         if wire.root_path:
             scope.setdefault("root_path", unquote(wire.root_path))
         return super().build_request(

@@ -17,6 +17,7 @@ from asyncflask.testing.base import (
     to_httpx_auth,
 )
 from asyncflask.testing.connection import HTTPConnection
+from asyncflask.testing.environ import environ_of, request_options
 from asyncflask.testing.kept import within
 
 if TYPE_CHECKING:
@@ -190,10 +191,17 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
         self._keep_cookies(response.headers, request)
 
     async def open(
-        self, path: str = "/", *, method: str = "GET", **options: Unpack[SendOptions]
+        self, path: Any = "/", *, method: str = "GET", **options: Unpack[SendOptions]
     ) -> TestResponse:
-        """Make a request, as Flask's ``client.open``."""
-        return await self.request(method, path, **options)
+        """Make a request, as Flask's ``client.open``.
+
+        :param path: as for :meth:`request`; or an ``EnvironBuilder``, an environ or a request of
+            Werkzeug's, which describe it all.
+        """
+        environ = environ_of(path)
+        if environ is None:
+            return await self.request(method, path, **options)
+        return await self.request(**{**request_options(environ), **options})
 
     async def get(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a GET request."""

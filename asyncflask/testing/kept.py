@@ -58,9 +58,14 @@ class KeptContext:
     def release(self) -> None:
         """Make the context before it current again."""
         pushed, self._pushed = self._pushed, None
-        if pushed is not None and current.get(None) is pushed[0]:
+        if pushed is None:
+            return
+        context, token = pushed
+        if context.has_form:
+            context.request.close()  # also what was read afterwards
+        if current.get(None) is context:
             with suppress(ValueError):  # a copy of the test's context variables, in another task
-                current.reset(pushed[1])
+                current.reset(token)
 
     def _note(self, _: Any, **__: Any) -> None:
         context = current.get()

@@ -22,6 +22,7 @@ from asyncflask.testing.base import (
     check_opened,
     to_httpx_auth,
 )
+from asyncflask.testing.environ import environ_of, request_options
 from asyncflask.testing.kept import within
 from asyncflask.testing.transport import make_response
 
@@ -166,10 +167,17 @@ class SyncClient(ClientBase, httpx.Client):
         return self._sync.wait(lambda: _awaited(result)) if inspect.isawaitable(result) else result
 
     def open(
-        self, path: str = "/", *, method: str = "GET", **options: Unpack[SendOptions]
+        self, path: Any = "/", *, method: str = "GET", **options: Unpack[SendOptions]
     ) -> TestResponse:
-        """Make a request, as Flask's ``client.open``."""
-        return self.request(method, path, **options)
+        """Make a request, as Flask's ``client.open``.
+
+        :param path: as for :meth:`request`; or an ``EnvironBuilder``, an environ or a request of
+            Werkzeug's, which describe it all.
+        """
+        environ = environ_of(path)
+        if environ is None:
+            return self.request(method, path, **options)
+        return self.request(**{**request_options(environ), **options})
 
     def get(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a GET request."""
