@@ -258,13 +258,8 @@ class ClientBase(BaseClient):
         return self.build_request(method, path, **options)
 
     def _context_for(self, request: httpx.Request) -> RequestContext:
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": request.content, "more_body": False}
-
-        context: RequestContext = cast(Any, self.application).request_context(
-            self._asgi.make_scope(request), receive
-        )
-        return context
+        scope = self._asgi.make_scope(request)
+        return cast("RequestContext", cast(Any, self.application).request_context(scope))
 
 
 def check_opened(session: Any) -> Any:

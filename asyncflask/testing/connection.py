@@ -125,9 +125,10 @@ class HTTPConnection:
             self._outgoing.put_nowait(message["body"])
 
     def _drain(self) -> None:
+        ended = False
         while not self._outgoing.empty():
             chunk = self._outgoing.get_nowait()
-            if chunk is None:
-                self._outgoing.put_nowait(None)
-                return
-            self.response_data.extend(chunk)
+            ended = chunk is None
+            self.response_data.extend(chunk or b"")
+        if ended:
+            self._outgoing.put_nowait(None)

@@ -62,7 +62,7 @@ class SyncClient(ClientBase, httpx.Client):
     def __enter__(self) -> Self:
         self._kept.begin()
         try:
-            self._sync.__enter__()
+            self._sync.start()
         except BaseException:
             self._kept.end()
             raise
@@ -220,21 +220,16 @@ class _SyncTransport(httpx.BaseTransport):
         self._thread = _LoopThread()
         self._open: set[_SyncResponseStream] = set()
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the application.
+
+        :raises Exception: it cannot; the thread has ended then.
+        """
         try:
             self.wait(self._asgi.__aenter__)
         except BaseException:
             self._thread.stop()
             raise
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self.close()
 
     def handle_request(self, request: httpx.Request) -> TestResponse:
         """Return the response of the application as soon as it has started."""
