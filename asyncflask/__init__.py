@@ -8,8 +8,8 @@ The package is laid out in floors; imports at run time go only down:
     testing, devserver, debug               tools that take the application as an argument
     life                                    what happens at start, in a request, at shutdown
     registrar, blueprints, commands         what is registered before the start
-    templating, static                      features
-    helpers, files                          functions for views
+    templating, static, views               features
+    helpers, files, assets                  functions for views
     ctx, globals                            the context and its proxies
     messages, sessions                      requests, responses, sessions
     concurrency                             event loop and worker threads
@@ -27,6 +27,7 @@ from asyncflask.app import Flask as Flask
 from asyncflask.blueprints import Blueprint as Blueprint
 from asyncflask.config import Config as Config
 from asyncflask.ctx import after_this_request as after_this_request
+from asyncflask.ctx import copy_current_app_context as copy_current_app_context
 from asyncflask.ctx import copy_current_request_context as copy_current_request_context
 from asyncflask.ctx import has_app_context as has_app_context
 from asyncflask.ctx import has_request_context as has_request_context
@@ -43,6 +44,7 @@ from asyncflask.globals import session as session
 from asyncflask.helpers import abort as abort
 from asyncflask.helpers import flash as flash
 from asyncflask.helpers import get_flashed_messages as get_flashed_messages
+from asyncflask.helpers import make_push_promise as make_push_promise
 from asyncflask.helpers import make_response as make_response
 from asyncflask.helpers import redirect as redirect
 from asyncflask.helpers import stream_with_context as stream_with_context
@@ -61,6 +63,7 @@ from asyncflask.signals import request_started as request_started
 from asyncflask.signals import request_tearing_down as request_tearing_down
 from asyncflask.signals import template_rendered as template_rendered
 from asyncflask.templating import get_template_attribute as get_template_attribute
+from asyncflask.templating import render_block as render_block
 from asyncflask.templating import render_template as render_template
 from asyncflask.templating import render_template_string as render_template_string
 from asyncflask.templating import stream_template as stream_template

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from types import ModuleType
@@ -49,8 +49,13 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         # Files and templates.
         "USE_X_SENDFILE": False,
         "SEND_FILE_MAX_AGE_DEFAULT": None,
+        # Ours: siblings such as app.css.br, and URLs with a hash that browsers keep for ever.
+        "STATIC_PRECOMPRESSED": False,
+        "STATIC_HASHED_URLS": False,
         "EXPLAIN_TEMPLATE_LOADING": False,
         "TEMPLATES_AUTO_RELOAD": None,
+        # Ours: templates that block (a query while they are rendered) leave the event loop.
+        "TEMPLATES_IN_WORKER": False,
         # Bodies, in bytes and in numbers of parts. Flask: MAX_CONTENT_LENGTH None.
         "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
         "MAX_FORM_MEMORY_SIZE": 500_000,
@@ -233,12 +238,14 @@ class Config(dict[str, Any]):
             return _missing(error, silent)
         return self.from_mapping(content)
 
-    def from_mapping(self, mapping: Mapping[str, Any] | None = None, **kwargs: Any) -> bool:
-        """Take the upper-case keys of a mapping and of the keyword arguments.
+    def from_mapping(
+        self, mapping: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None, **kwargs: Any
+    ) -> bool:
+        """Take the upper-case keys of a mapping, or of pairs, and of the keyword arguments.
 
         :returns: True.
         """
-        for key, value in {**(mapping or {}), **kwargs}.items():
+        for key, value in {**dict(mapping or ()), **kwargs}.items():
             if key.isupper():
                 self[key] = value
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 import asyncflask.json as _json
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.lazy import lazy
+from asyncflask.messages.response import set_config_lookup
 from asyncflask.sessions import SecureCookieSession, SessionMixin
 from asyncflask.signals import appcontext_popped, appcontext_pushed
 
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 
     from asyncflask.app import Flask
     from asyncflask.concurrency import Detour, Journey
+    from asyncflask.config import Config
     from asyncflask.life.plan import Endpoint
     from asyncflask.messages.request import Request
+    from asyncflask.routing.adapter import MapAdapter
     from asyncflask.typing import AfterRequestFunction
 
 P = ParamSpec("P")
@@ -94,6 +98,7 @@ class AppContext:
     _g: _AppCtxGlobals | None = None
     _request: Request | None = None
     _session: SessionMixin | None = None
+    _url_adapter: MapAdapter | None = None
     #: The loop the work is done on, where it is known.
     loop: asyncio.AbstractEventLoop | None = None
     #: Drives the request between the loop and its worker, where it has ``def`` functions.
@@ -111,6 +116,18 @@ class AppContext:
     def request_context(self) -> RequestContext | None:
         """The request context this one stands in, or is."""
         return self._outer
+
+    @property
+    def url_adapter(self) -> MapAdapter | None:
+        """What builds URLs here: ``app.create_url_adapter()``, asked for once."""
+        if self._url_adapter is None:
+            self._url_adapter = self._create_url_adapter()
+        return self._url_adapter
+
+    def _create_url_adapter(self) -> MapAdapter | None:
+        if self.request_context is not None:
+            return self.request_context.url_adapter
+        return self.app.create_url_adapter(None)
 
     @property
     def g(self) -> _AppCtxGlobals:
@@ -328,6 +345,13 @@ class RequestContext(AppContext):
                 raise
         return self
 
+    def _create_url_adapter(self) -> MapAdapter | None:
+        return self.app.create_url_adapter(self.request)
+
+    def match_request(self) -> None:
+        """Match the request with the rules again, after a change of its path or method."""
+        self.app.router.match(self)
+
     @property
     def has_form(self) -> bool:
         """Whether a form was parsed, which may have left files to close at the end of this."""
@@ -375,6 +399,38 @@ def after_this_request(f: Callable[P, T]) -> Callable[P, T]:
     return f
 
 
+def copy_current_app_context(f: Callable[P, T]) -> Callable[P, T]:
+    """Make a function that runs within this context wherever it is called; Quart's.
+
+    Unlike with :func:`copy_current_request_context` it is this very context, with the same ``g``,
+    and no teardown function runs at the end of a call.
+
+    :param f: a ``def`` or ``async def`` function; the result is of the same kind.
+    :raises RuntimeError: no context is active.
+    """
+    context = current.get(None)
+    if context is None:
+        raise RuntimeError("'copy_current_app_context' can only be used within a context.")
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        token = current.set(context)
+        try:
+            yield
+        finally:
+            current.reset(token)
+
+    if is_async_callable(f):
+
+        @functools.wraps(f)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            with within():
+                return await cast(Any, f)(*args, **kwargs)
+
+        return cast("Callable[P, T]", async_wrapper)
+    return functools.wraps(f)(within()(f))
+
+
 def copy_current_request_context(f: Callable[P, T]) -> Callable[P, T]:
     """Make a function that runs within this request wherever it is called.
 
@@ -417,4 +473,10 @@ def _current_json_provider() -> Any:
     return None if context is None else context.app.json
 
 
+def _current_config() -> Config | None:
+    context = current.get(None)
+    return None if context is None else context.app.config
+
+
 _json.set_provider_lookup(_current_json_provider)
+set_config_lookup(_current_config)

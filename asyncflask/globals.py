@@ -126,6 +126,18 @@ class _Proxy:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__find()(*args, **kwargs)
 
+    def __enter__(self) -> Any:
+        return self.__find().__enter__()
+
+    def __exit__(self, *exc_info: Any) -> Any:
+        return self.__find().__exit__(*exc_info)
+
+    async def __aenter__(self) -> Any:
+        return await self.__find().__aenter__()
+
+    async def __aexit__(self, *exc_info: Any) -> Any:
+        return await self.__find().__aexit__(*exc_info)
+
     def __reversed__(self) -> Any:
         return reversed(self.__find())
 

@@ -348,28 +348,40 @@ def exception_class_and_code(
             return default_exceptions[code_or_exception], code_or_exception
         except KeyError:
             raise ValueError(
-                f"{code_or_exception} is not the code of an HTTP error. Use one of 400 to 599, or "
-                "register a subclass of HTTPException that has this code."
+                f"{code_or_exception} is not the code of an HTTP error. Use a subclass of "
+                "HTTPException that has this code."
             ) from None
     if isinstance(code_or_exception, Exception):
         raise TypeError(
-            f"{code_or_exception!r} is an exception, not a class: handlers are registered for "
+            f"{code_or_exception!r} is an instance, not a class. Handlers are registered for "
             "classes and status codes."
         )
     if not (isinstance(code_or_exception, type) and issubclass(code_or_exception, Exception)):
-        raise TypeError(f"{code_or_exception!r} is neither a status code nor an exception class.")
+        name = getattr(code_or_exception, "__name__", code_or_exception)
+        raise ValueError(
+            f"{name!r} is not a subclass of Exception. Handlers are registered for classes and "
+            "status codes."
+        )
     if issubclass(code_or_exception, HTTPException):
         return code_or_exception, code_or_exception.code
     return code_or_exception, None
 
 
-def check_name(name: object) -> None:
-    """Refuse a function in the place of a name: the decorator was written without brackets."""
+def named(name: Any, add: Callable[[F, str | None], None]) -> Any:
+    """Make a decorator that may be written with a name, with empty brackets, or without any.
+
+    :param name: the name; or the decorated function, where there are no brackets.
+    :param add: given the function and the name.
+    """
     if callable(name):
-        raise TypeError(
-            f"{endpoint_of(name)!r} stands where a name is expected. Write the decorator with "
-            "brackets: '@app.template_filter()'."
-        )
+        add(cast("F", name), None)
+        return name
+
+    def decorator(f: F) -> F:
+        add(f, name)
+        return f
+
+    return decorator
 
 
 def endpoint_of(view: ViewFunction) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import asyncflask.files as _files
 import asyncflask.globals as _globals
+import asyncflask.helpers as _helpers
 import asyncflask.templating as _templating
 from asyncflask import Blueprint as Blueprint
 from asyncflask import Config as Config
@@ -33,6 +34,7 @@ from asyncflask import appcontext_popped as appcontext_popped
 from asyncflask import appcontext_pushed as appcontext_pushed
 from asyncflask import appcontext_tearing_down as appcontext_tearing_down
 from asyncflask import before_render_template as before_render_template
+from asyncflask import copy_current_app_context as copy_current_app_context
 from asyncflask import copy_current_request_context as copy_current_request_context
 from asyncflask import current_app as current_app
 from asyncflask import flash as flash
@@ -72,6 +74,8 @@ request: Request = cast(Request, _globals.request)
 
 if TYPE_CHECKING:
 
+    def render_block(template_name_or_list: TemplateName, block: str, **context: Any) -> str: ...
+
     def render_template(template_name_or_list: TemplateName, **context: Any) -> str: ...
 
     def render_template_string(source: str, **context: Any) -> str: ...
@@ -84,10 +88,13 @@ if TYPE_CHECKING:
 
     send_file = _plain(_files.send_file)
     send_from_directory = _plain(_files.send_from_directory)
+    make_push_promise = _plain(_helpers.make_push_promise)
 else:
+    render_block = _templating.render_block
     render_template = _templating.render_template
     render_template_string = _templating.render_template_string
     stream_template = _templating.stream_template
     stream_template_string = _templating.stream_template_string
     send_file = _files.send_file
     send_from_directory = _files.send_from_directory
+    make_push_promise = _helpers.make_push_promise

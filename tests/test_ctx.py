@@ -10,6 +10,7 @@ from typing import Any
 
 import flask
 import pytest
+from starlette.applications import Starlette
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from asyncflask import (
@@ -21,6 +22,7 @@ from asyncflask import (
     appcontext_popped,
     appcontext_pushed,
     appcontext_tearing_down,
+    copy_current_app_context,
     copy_current_request_context,
     current_app,
     g,
@@ -31,6 +33,7 @@ from asyncflask import (
     request_ctx,
     request_tearing_down,
     session,
+    url_for,
 )
 from asyncflask.ctx import AppContext, RequestContext, current
 from asyncflask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -631,3 +634,116 @@ async def test_a_copied_context_shares_request_and_session_that_is_opened_later(
     response = await app.test_client().post("/", json={"a": 1})
     assert response.text == "the copy"
     assert "session=" in response.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+async def test_requests_push_and_pop_their_context(app: Flask, kind: str) -> None:
+    """The signals of contexts are sent for them, too: tests set `g` in a receiver."""
+    record: list[str] = []
+
+    def pushed(sender: Flask) -> None:
+        g.user = "Ada"
+        record.append("pushed")
+
+    async def popped(sender: Flask) -> None:
+        record.append("popped")
+
+    def index() -> str:
+        record.append("view")
+        return str(g.user)
+
+    async def async_index() -> str:
+        return index()
+
+    app.get("/signals")(index if kind == "def" else async_index)
+    client = app.test_client()
+    with appcontext_pushed.connected_to(pushed, app), appcontext_popped.connected_to(popped, app):
+        assert (await client.get("/signals")).text == "Ada"
+        assert record == ["pushed", "view", "popped"]
+    app = Flask(__name__)
+    app.preprocess_request = lambda: str(g.user)  # type: ignore[method-assign]
+    record.clear()
+    with appcontext_pushed.connected_to(pushed, app), appcontext_popped.connected_to(popped, app):
+        assert (await app.test_client().get("/")).text == "Ada"
+    assert record == ["pushed", "popped"]
+
+
+async def test_code_elsewhere_can_share_the_context(app: Flask) -> None:
+    """With the same `g`, and without another teardown."""
+    ended: list[str] = []
+    app.teardown_appcontext(lambda exc: ended.append("teardown"))
+
+    async with app.app_context():
+        g.value = 5
+
+        @copy_current_app_context
+        def in_def() -> Any:
+            return g.value, current_app.name
+
+        @copy_current_app_context
+        async def in_async() -> Any:
+            await asyncio.sleep(0)
+            g.value += 1
+            return g.value
+
+    assert ended == ["teardown"]
+    assert in_thread(in_def) == (5, app.name)
+    assert await asyncio.create_task(in_async()) == 6
+    assert not has_app_context()
+    assert ended == ["teardown"]
+    with pytest.raises(RuntimeError, match="copy_current_app_context"):
+        copy_current_app_context(in_def)
+
+
+def test_a_request_can_be_matched_again(app: Flask) -> None:
+    """After a change of what it asks for."""
+    app.add_url_rule("/again/<int:number>", endpoint="again", view_func=lambda number: "x")
+    with app.test_request_context("/nowhere") as context:
+        assert request.endpoint is None
+        context.scope["path"] = "/again/5"
+        context.match_request()
+        assert (request.endpoint, request.view_args) == ("again", {"number": 5})
+        assert context.routing_exception is None
+
+
+async def test_a_request_has_a_context_of_its_own(app: Flask) -> None:
+    """A context can be made of it, with its body."""
+    async with app.test_request_context("/", method="POST", data=b"body"):
+        made = request._get_current_object()  # type: ignore[attr-defined]
+    async with app.request_context(made):
+        assert await request.get_data() == b"body"
+
+
+def test_the_url_adapter_is_asked_for_once(app: Flask) -> None:
+    """It builds and matches like Werkzeug's; an application may return another."""
+    app.add_url_rule("/part/<int:number>", endpoint="part", view_func=lambda number: "x")
+    calls: list[Any] = []
+    original = app.create_url_adapter
+
+    def create(request: Any) -> Any:
+        calls.append(request)
+        return original(request)
+
+    app.create_url_adapter = create  # type: ignore[method-assign]
+    with app.test_request_context("/part/5?a=1", base_url="https://example.test/root") as context:
+        assert url_for("part", number=1) == "/root/part/1"
+        assert url_for("part", number=1, _external=True) == "https://example.test/root/part/1"
+        assert context.url_adapter is not None
+        assert context.url_adapter.match() == ("part", {"number": 5})
+        assert context.url_adapter.allowed_methods() == ["GET", "HEAD", "OPTIONS"]
+        with app.app_context() as inner:
+            assert inner.url_adapter is context.url_adapter
+    assert len(calls) == 1
+    with app.app_context() as outside:
+        assert outside.url_adapter is None
+        app.config["SERVER_NAME"] = "example.org"
+        assert url_for("part", number=1) == "http://example.org/part/1"
+    assert calls[1:] == [None, None]
+
+
+def test_a_request_for_another_application_can_be_matched(app: Flask) -> None:
+    """It has no endpoint of ours."""
+    app.mount("/other", Starlette())
+    with app.test_request_context("/other/path") as context:
+        assert request.endpoint is None
+        assert context.routing_exception is None

@@ -16,11 +16,12 @@ from asyncflask.json.provider import JSONProvider
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
 from asyncflask.life.coerce import make_response
 from asyncflask.life.errors import Errors
-from asyncflask.life.guard import refuse
 from asyncflask.life.problem import default_response
 from asyncflask.life.streaming import Sender, Stream
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
 from asyncflask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
     appcontext_tearing_down,
     request_finished,
     request_started,
@@ -57,6 +58,7 @@ class Dispatch:
         self._app = app
         self._router = router
         self._find = router.find
+        self._refuse = router.refuse
         self._miss = plan.miss
         self._foreign = plan.foreign
         self._plan = plan
@@ -83,7 +85,7 @@ class Dispatch:
         """
         if scope["type"] != "http":
             return self._other(scope, receive, send)
-        route, endpoint, params, error = refuse(scope) or self._find(scope)
+        route, endpoint, params, error = self._refuse(scope) or self._find(scope)
         if endpoint is None:
             endpoint = self._miss if route is None else self._foreign
         context = RequestContext(self._app, scope, receive, send, endpoint, params)
@@ -140,7 +142,7 @@ class Dispatch:
         answer: Any = None
         try:
             try:
-                if endpoint.prelude or request_started.receivers:
+                if endpoint.prelude or request_started.receivers or appcontext_pushed.receivers:
                     value = await self._run_before(context)
                 if value is None:
                     value = await endpoint.view(**context.params)
@@ -171,9 +173,13 @@ class Dispatch:
         finally:
             if token is not None:
                 current.reset(token)
+            if appcontext_popped.receivers:
+                await announce(context, appcontext_popped)
 
     async def _run_before(self, context: RequestContext) -> Any:
         """Run what comes before the view; what it returns, unless None, answers the request."""
+        if appcontext_pushed.receivers:
+            await announce(context, appcontext_pushed)
         await self._begin(context)
         return await self._preprocess(context)
 
@@ -216,6 +222,8 @@ class Dispatch:
             raise
         except BaseException as left:
             # The task leaves at once; what has to be done is done beside it.
+            if context.journey is not None:
+                await on_loop
             self._tear_down_beside(context, left)
             raise
 
@@ -462,7 +470,7 @@ class Dispatch:
         if scope["type"] == "lifespan":
             await self._router.lifespan(scope, receive, send)
             return
-        route, endpoint, _, _ = refuse(scope) or self._find(scope)
+        route, endpoint, _, _ = self._refuse(scope) or self._find(scope)
         if route is None or endpoint is not None:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.sansio.utils import host_is_trusted
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -42,6 +44,20 @@ def refuse(scope: Scope) -> Refusal | None:
     if path.isascii() and path.isprintable():
         return None
     return _refuse_path(path, scope.get("raw_path"))
+
+
+def trusting(hosts: list[str]) -> Callable[[Scope], Refusal | None]:
+    """Make a :func:`refuse` that also refuses hosts which are not among ``TRUSTED_HOSTS``."""
+
+    def refuse_others(scope: Scope) -> Refusal | None:
+        refused = refuse(scope)
+        if refused is None:
+            host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+            if not host_is_trusted(host.decode("latin-1"), hosts):
+                return _refusal(f"Host {host.decode('latin-1')!r} is not trusted.")
+        return refused
+
+    return refuse_others
 
 
 def _refuse_path(path: str, raw_path: bytes | None) -> Refusal | None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.exceptions import HTTPException
 
 from asyncflask.concurrency import is_async_callable
-from asyncflask.ctx import current
+from asyncflask.ctx import RequestContext, current
 from asyncflask.exceptions import SetupError
 from asyncflask.helpers import blueprint_names
-from asyncflask.life.calls import AsyncFunction, on_journey
+from asyncflask.life.calls import AsyncFunction, on_journey, settle
 from asyncflask.life.steps import is_replaced, replaced_steps
 from asyncflask.life.workers import Workers
 from asyncflask.registrar import read_only
+from asyncflask.views import methods_on_loop
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -135,6 +136,18 @@ class Plan:
             self.endpoints[name] = build_endpoint(self._app, name, _missing_view(name))
         return self._wrapped(self.endpoints[name])
 
+    def endpoints_on_loop(self, name: str) -> dict[str, Endpoint]:
+        """Return the endpoints for the ``async def`` methods of a class that has ``def`` ones too.
+
+        They are keyed by HTTP method; :meth:`endpoint` is for the others.
+        """
+        view = self._app.view_functions.get(name)
+        methods = set() if view is None else methods_on_loop(view)
+        if not methods:
+            return {}
+        endpoint = build_endpoint(self._app, name, _on_loop(view))
+        return dict.fromkeys(methods, self._wrapped(replace(endpoint, function=view)))
+
     def options_for(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint that answers OPTIONS automatically for ``endpoint``."""
         return self._wrapped(build_endpoint(self._app, endpoint.name, answer_options))
@@ -215,6 +228,13 @@ def _missing_view(name: str) -> ViewFunction:
     return view
 
 
+def _on_loop(view: Any) -> AsyncFunction:
+    async def view_on_loop(**kwargs: Any) -> Any:
+        return await view(**kwargs)
+
+    return view_on_loop
+
+
 def _unchanged(function: Any) -> Any:
     return function
 
@@ -237,7 +257,8 @@ def _gather(
 
 async def raise_routing_exception() -> None:
     """The view of requests that match no rule."""
-    raise current.get().routing_exception  # type: ignore[attr-defined]
+    context = cast(RequestContext, current.get())
+    await settle(context, context.app.raise_routing_exception(context.request))
 
 
 async def answer_options(**_: Any) -> Any:

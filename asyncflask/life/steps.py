@@ -11,14 +11,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException
+from werkzeug.routing import RequestRedirect
 
 from asyncflask.concurrency import Pending, running_loop
-from asyncflask.ctx import RequestContext, current
-from asyncflask.exceptions import WorkerPoolFullError
+from asyncflask.ctx import RequestContext, current, has_request_context
+from asyncflask.exceptions import FormDataRoutingRedirect, WorkerPoolFullError
 from asyncflask.lazy import lazy
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle, take, take_here
 from asyncflask.life.dispatch import Dispatch, receivers, run_all
 from asyncflask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
     appcontext_tearing_down,
     request_finished,
     request_tearing_down,
@@ -51,12 +54,22 @@ class Steps:
         @property
         def dispatch(self) -> Dispatch: ...
 
+        def request_context(self, scope: BaseRequest) -> RequestContext: ...
+
     def handle_request(self, request: BaseRequest) -> Any:
         """Answer a request: everything but the teardown. The outermost step; Quart's.
 
+        Outside of the request it is handled in a context of its own, torn down at the end.
+
         :returns: the response.
         """
-        return self._take("handle_request", request)
+        if has_request_context():
+            return self._take("handle_request", request)
+        return self._handle_alone(request)
+
+    async def _handle_alone(self, request: BaseRequest) -> Any:
+        async with self.request_context(request):
+            return await self._take("handle_request", request)
 
     def full_dispatch_request(self, request_context: RequestContext | None = None) -> Any:
         """Run hooks, view and error handlers and finish the response.
@@ -140,8 +153,17 @@ class Steps:
         """Raise why no rule matched, the 404, 405 or redirect.
 
         :raises HTTPException: ``request.routing_exception``.
+        :raises FormDataRoutingRedirect: in debug mode, if the redirect would lose the body.
         """
-        raise cast(HTTPException, request.routing_exception)
+        exc = cast(HTTPException, request.routing_exception)
+        if (
+            self.debug
+            and isinstance(exc, RequestRedirect)
+            and exc.code not in (307, 308)
+            and request.method not in ("GET", "HEAD", "OPTIONS")
+        ):
+            raise FormDataRoutingRedirect(request.method, request.url, exc.new_url)
+        raise exc
 
     def trap_http_exception(self, e: Exception) -> bool:
         """Whether an HTTP error is treated as a bug, so that it can be found.
@@ -183,7 +205,6 @@ _STEPS = (
     "full_dispatch_request",
     "preprocess_request",
     "dispatch_request",
-    "raise_routing_exception",
     "finalize_request",
     "process_response",
     "handle_user_exception",
@@ -225,6 +246,8 @@ class SteppedDispatch(Dispatch):
         token = None if context.endpoint.elsewhere else current.set(context)
         try:
             try:
+                if appcontext_pushed.receivers:
+                    await announce(context, appcontext_pushed)
                 response = await self.take(context, "handle_request", context.request)
                 answer = self._messages(context, response)
             except BaseException as exc:
@@ -234,6 +257,8 @@ class SteppedDispatch(Dispatch):
         finally:
             if token is not None:
                 current.reset(token)
+            if appcontext_popped.receivers:
+                await announce(context, appcontext_popped)
 
     # The steps.
 
@@ -264,8 +289,6 @@ class SteppedDispatch(Dispatch):
 
     async def dispatch_request(self, context: RequestContext) -> Any:
         """Call the view, or raise why there is none."""
-        if context.routing_exception is not None and "raise_routing_exception" in self._replaced:
-            return await self.take(context, "raise_routing_exception", context.request)
         return await context.endpoint.view(**context.params)
 
     async def finalize_request(

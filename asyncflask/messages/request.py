@@ -418,7 +418,9 @@ class BaseRequest(SansIORequest):
                 header_size=config["MAX_FORM_PART_HEADER_SIZE"],
                 spool=config["FORM_SPOOL_SIZE"],
             )
-            self.form_reader = FormReader(self.body, self.mimetype, self.mimetype_params, limits)
+            self.form_reader = FormReader(
+                self.body, self.mimetype, self.mimetype_params, limits, explain=self.app.debug
+            )
         return self.form_reader
 
     async def _read_form(self) -> Form:
