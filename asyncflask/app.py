@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from starlette.applications import Starlette
 from starlette.datastructures import State
@@ -21,7 +21,14 @@ from werkzeug.exceptions import Aborter
 from asyncflask import helpers
 from asyncflask.concurrency import is_async_callable
 from asyncflask.config import DEFAULT_CONFIG, Config, ConfigAttribute
-from asyncflask.ctx import AppContext, RequestContext, _AppCtxGlobals, current
+from asyncflask.ctx import (
+    AppContext,
+    ConnectionContext,
+    RequestContext,
+    WebsocketContext,
+    _AppCtxGlobals,
+    current,
+)
 from asyncflask.declarations import Declarations
 from asyncflask.exceptions import SetupError
 from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
@@ -31,6 +38,7 @@ from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.sockets import Sockets
 from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
@@ -38,6 +46,7 @@ from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
 from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
+from asyncflask.messages.websocket import Websocket
 from asyncflask.registrar import setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
@@ -52,8 +61,11 @@ if TYPE_CHECKING:
     from jinja2 import BaseLoader
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+    from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
     from asyncflask.testing import FlaskClient, SyncClient, TestApp
+
+C = TypeVar("C", bound=ConnectionContext)
 
 
 def _as_timedelta(value: timedelta | float) -> timedelta:
@@ -87,6 +99,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     request_class = Request
     response_class = Response
+    websocket_class = Websocket
     aborter_class = Aborter
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
@@ -242,6 +255,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
         make_read_only(self)
         dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
         self._dispatch = dispatch_class(self, self.router, plan)
+        self._dispatch.sockets = Sockets(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""
@@ -284,11 +298,27 @@ class Flask(Declarations, Steps, Workers, Starlette):
         self, scope: Scope | BaseRequest, receive: Receive | None = None, send: Send | None = None
     ) -> RequestContext:
         """Return the context for an ASGI scope, or for a request, matched with the rules."""
+        return self._context(RequestContext, scope, receive, send)
+
+    def websocket_context(
+        self, scope: Scope, receive: Receive | None = None, send: Send | None = None
+    ) -> WebsocketContext:
+        """Return the context for the ASGI scope of a WebSocket, matched with the rules."""
+        return self._context(WebsocketContext, scope, receive, send)
+
+    def _context(
+        self,
+        cls: type[C],
+        scope: Scope | BaseRequest,
+        receive: Receive | None,
+        send: Send | None,
+    ) -> C:
         if isinstance(scope, BaseRequest):
             receive, scope = receive or scope.receive, scope.scope
         scope["app"] = self
-        endpoint = build_endpoint(self, None, raise_routing_exception)
-        context = RequestContext(self, scope, receive or _no_message, send or _drop, endpoint, {})
+        kind: Any = scope["type"].replace("http", "request")
+        endpoint = build_endpoint(self, None, raise_routing_exception, kind)
+        context = cls(self, scope, receive or _no_message, send or _drop, endpoint, {})
         context.match_request()
         return context
 
@@ -307,11 +337,21 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
         return self.request_context(scope, receive)
 
+    def test_websocket_context(self, path: str = "/", **kwargs: Any) -> WebsocketContext:
+        """Return the context of a WebSocket made up here.
+
+        The arguments are those of :meth:`test_request_context` that a handshake can have, and
+        ``subprotocols``.
+        """
+        from asyncflask.testing import make_websocket_scope
+
+        return self.websocket_context(make_websocket_scope(self, path, **kwargs))
+
     def _current_scope(self) -> Scope | None:
-        """The ASGI scope of the request that is being handled, if there is one."""
+        """The ASGI scope of the request or WebSocket that is being handled, if there is one."""
         context = current.get(None)
-        request_context = None if context is None else context.request_context
-        return None if request_context is None else request_context.scope
+        connection = None if context is None else context.connection_context
+        return None if connection is None else connection.scope
 
     def do_teardown(self, context: AppContext, exc: BaseException | None = None) -> None:
         """Run the teardown functions of a context that plain code has pushed."""
@@ -348,16 +388,15 @@ class Flask(Declarations, Steps, Workers, Starlette):
     ) -> None:
         """Log an error that nobody handled; subclasses may do more."""
         scope = self._current_scope() or {}
-        self.logger.error(
-            "Exception on %s [%s]", scope.get("path"), scope.get("method"), exc_info=exc_info
-        )
+        kind = "WebSocket" if scope.get("type") == "websocket" else scope.get("method")
+        self.logger.error("Exception on %s [%s]", scope.get("path"), kind, exc_info=exc_info)
 
     def _propagates(self) -> bool:
         """Whether errors that nobody handles reach the server, or the test."""
         propagate = self.config["PROPAGATE_EXCEPTIONS"]
         return self.testing or self.debug if propagate is None else bool(propagate)
 
-    def debug_response(self, context: RequestContext, exc: Exception) -> Response | None:
+    def debug_response(self, context: ConnectionContext, exc: Exception) -> Response | None:
         """The page that explains an error in debug mode, to a client on this machine only."""
         if not self.debug or self.testing:
             return None
@@ -365,7 +404,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
         if not may_show(context.scope):
             return None
-        if context.request.accept_mimetypes.accept_html:
+        if context.connection.accept_mimetypes.accept_html:
             body, mimetype = render_error_page(exc, context.scope), "text/html"
         else:
             body, mimetype = render_error_text(exc, context.scope), "text/plain"
@@ -395,7 +434,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
             **values,
         )
 
-    def create_url_adapter(self, request: BaseRequest | None) -> MapAdapter | None:
+    def create_url_adapter(self, request: Connection | None) -> MapAdapter | None:
         """Return what builds URLs: the rules, bound to a request or to ``SERVER_NAME``.
 
         :param request: None outside of requests.

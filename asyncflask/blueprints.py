@@ -280,6 +280,21 @@ class Blueprint(Registrar):
         return self._on_app("teardown_request_funcs", f)
 
     @setupmethod
+    def before_app_websocket(self, f: F) -> F:
+        """``before_websocket`` for every WebSocket of the application."""
+        return self._on_app("before_websocket_funcs", f)
+
+    @setupmethod
+    def after_app_websocket(self, f: F) -> F:
+        """``after_websocket`` for every WebSocket of the application."""
+        return self._on_app("after_websocket_funcs", f)
+
+    @setupmethod
+    def teardown_app_websocket(self, f: F) -> F:
+        """``teardown_websocket`` for every WebSocket of the application."""
+        return self._on_app("teardown_websocket_funcs", f)
+
+    @setupmethod
     def app_context_processor(self, f: F) -> F:
         """``context_processor`` for every template of the application."""
         return self._on_app("template_context_processors", f)

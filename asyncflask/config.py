@@ -60,6 +60,12 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
         "MAX_FORM_MEMORY_SIZE": 500_000,
         "MAX_FORM_PARTS": 1_000,
+        # Ours: WebSockets. Origins such as "https://example.com" may open them besides the own
+        # one, "*" stands for all. The client has gone: so many seconds later a view that reads, and
+        # has not come back to it, is cancelled. A message of a client may have so many bytes.
+        "WEBSOCKET_ALLOWED_ORIGINS": (),
+        "WEBSOCKET_CLOSE_TIMEOUT": 10,
+        "WEBSOCKET_MAX_MESSAGE_SIZE": 1024 * 1024,
         # Ours: finer limits on bodies. FORM_SPOOL_SIZE is what one file may take in memory before
         # it moves to disk; MAX_JSON_LENGTH None: MAX_CONTENT_LENGTH counts for JSON too.
         "MAX_JSON_LENGTH": None,

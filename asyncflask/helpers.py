@@ -29,10 +29,10 @@ from werkzeug.utils import redirect as _redirect
 
 from asyncflask.assets import add_version
 from asyncflask.concurrency import resolve
-from asyncflask.ctx import current
+from asyncflask.ctx import current, missing
 from asyncflask.files import send_file as send_file
 from asyncflask.files import send_from_directory as send_from_directory
-from asyncflask.globals import current_app, request_ctx, session
+from asyncflask.globals import current_app, session
 from asyncflask.json import jsonify as jsonify
 from asyncflask.messages.response import Response as _Response
 from asyncflask.signals import message_flashed
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from asyncflask.app import Flask
     from asyncflask.ctx import AppContext
-    from asyncflask.messages.request import BaseRequest
+    from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
 
 P = ParamSpec("P")
@@ -117,7 +117,10 @@ def make_push_promise(path: str) -> Awaitable[None]:
     :param path: the path, as it stands in a URL.
     :raises RuntimeError: no request is being handled.
     """
-    context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
+    here = current.get(None)
+    context = None if here is None else here.request_context
+    if context is None:
+        raise RuntimeError(missing("make_push_promise", here))
 
     async def push() -> None:
         if "http.response.push" in (context.scope.get("extensions") or {}):
@@ -187,7 +190,7 @@ def build_url(
         # The request of another application, mounted around this one, says nothing of its URLs.
         request, adapter = None, app.create_url_adapter(None)
     else:
-        request, adapter = context.request_context, context.url_adapter
+        request, adapter = context.connection_context, context.url_adapter
     if adapter is None:
         raise RuntimeError(
             "Unable to build URLs outside an active request without 'SERVER_NAME' configured. Also "
@@ -196,7 +199,7 @@ def build_url(
     if request is None:
         external = _external is not False
     else:
-        endpoint = _absolute_endpoint(endpoint, request.request)
+        endpoint = _absolute_endpoint(endpoint, request.connection)
         external = _scheme is not None if _external is None else _external
     if _scheme is not None and not external:
         raise ValueError("'_scheme' is for absolute URLs: do not pass '_external=False' with it.")
@@ -213,13 +216,13 @@ def build_url(
     return url if _anchor is None else f"{url}#{quote(_anchor, safe=_ANCHOR_SAFE)}"
 
 
-def _absolute_endpoint(endpoint: str, request: BaseRequest) -> str:
+def _absolute_endpoint(endpoint: str, request: Connection) -> str:
     if not endpoint.startswith("."):
         return endpoint
     return f"{request.blueprint}{endpoint}" if request.blueprint else endpoint[1:]
 
 
-def make_url_adapter(app: Flask, request: BaseRequest | None) -> MapAdapter | None:
+def make_url_adapter(app: Flask, request: Connection | None) -> MapAdapter | None:
     """Bind the rules of ``app`` to a request, or to ``SERVER_NAME`` where there is none."""
     config = app.config
     server_name: str | None = config["SERVER_NAME"]
@@ -362,10 +365,14 @@ def get_flashed_messages(
     :param with_categories: give pairs of category and message.
     :param category_filter: only messages of these categories.
     """
-    flashes = request_ctx.flashes
+    context = current.get(None)
+    inside = None if context is None else context.connection_context
+    if inside is None:
+        raise RuntimeError(missing("session", context))
+    flashes = inside.flashes
     if flashes is None:
         flashes = session.pop("_flashes") if "_flashes" in session else []
-        request_ctx.flashes = flashes
+        inside.flashes = flashes
     wanted = [pair for pair in flashes if not category_filter or pair[0] in category_filter]
     return wanted if with_categories else [message for _, message in wanted]
 
@@ -427,7 +434,7 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
 def _require_request() -> AppContext:
     context = current.get(None)
-    if context is None or context.request_context is None:
+    if context is None or context.connection_context is None:
         raise RuntimeError(
             "'stream_with_context' can only be used when a request context is active, such as in a "
             "view function."

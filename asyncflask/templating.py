@@ -425,7 +425,7 @@ def _stream(app: Flask, template: Template, values: dict[str, Any]) -> Steps:
         pieces = _pieces(app, template, context)
     else:
         pieces = _async_pieces(app, template, context)
-    return stream_with_context(pieces) if current.get().request_context else pieces
+    return stream_with_context(pieces) if current.get().connection_context else pieces
 
 
 def _pieces(app: Flask, template: Template, context: dict[str, Any]) -> Iterator[str]:
@@ -500,9 +500,10 @@ def _update(app: Flask, context: dict[str, Any]) -> Steps:
     here = current.get()
     context["g"] = here.g
     names: tuple[str | None, ...] = (None,)
-    if here.request_context is not None:
-        context["request"] = here.request_context.request
-        names = (None, *reversed(here.request_context.request.blueprints))
+    inside = here.connection_context
+    if inside is not None:
+        context["websocket" if here.request_context is None else "request"] = inside.connection
+        names = (None, *reversed(inside.connection.blueprints))
     for name in names if app.template_context_processors else ():
         for processor in app.template_context_processors.get(name, ()):
             added = yield processor()

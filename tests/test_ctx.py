@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,24 +19,29 @@ from asyncflask import (
     Flask,
     Response,
     after_this_request,
+    after_this_websocket,
     app_ctx,
     appcontext_popped,
     appcontext_pushed,
     appcontext_tearing_down,
     copy_current_app_context,
     copy_current_request_context,
+    copy_current_websocket_context,
     current_app,
     g,
     has_app_context,
     has_request_context,
+    has_websocket_context,
     json,
     request,
     request_ctx,
     request_tearing_down,
     session,
     url_for,
+    websocket,
+    websocket_ctx,
 )
-from asyncflask.ctx import AppContext, RequestContext, current
+from asyncflask.ctx import AppContext, ConnectionContext, RequestContext, WebsocketContext, current
 from asyncflask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 
@@ -747,3 +753,77 @@ def test_a_request_for_another_application_can_be_matched(app: Flask) -> None:
     with app.test_request_context("/other/path") as context:
         assert request.endpoint is None
         assert context.routing_exception is None
+
+
+def test_the_context_of_a_websocket_is_no_requests(app: Flask) -> None:
+    """What stands in it sees the WebSocket; the names of the other kind say what to use."""
+    app.add_websocket("/ws", "ws", lambda: None)
+    assert not has_websocket_context()
+    with app.test_websocket_context("/ws") as context:
+        assert has_websocket_context()
+        assert not has_request_context()
+        assert websocket_ctx._get_current_object() is context
+        with app.app_context() as inner:
+            assert inner.websocket is websocket._get_current_object()
+            assert inner.websocket_context is context
+            assert inner.session is context.session
+            assert inner.g is not context.g
+            assert inner.request_context is None
+        with pytest.raises(RuntimeError, match="there it is called 'websocket'"):
+            request.path  # noqa: B018
+        with pytest.raises(RuntimeError, match="outside of a request"):
+            request_ctx.push()
+    with app.test_request_context("/"):
+        assert not has_websocket_context()
+        with pytest.raises(RuntimeError, match="there it is called 'request'"):
+            websocket.path  # noqa: B018
+        with pytest.raises(RuntimeError, match="outside of a WebSocket"):
+            websocket_ctx.push()
+    with app.app_context():
+        for proxy, name in ((websocket, "websocket"), (request, "request"), (session, "session")):
+            with pytest.raises(RuntimeError, match=f"'{name}' was used outside"):
+                proxy.get("x")  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError, match="outside of a WebSocket"):
+        websocket.path  # noqa: B018
+    assert repr(websocket) == "<websocket outside of its context>"
+    for function in (after_this_websocket, copy_current_websocket_context):
+        with pytest.raises(RuntimeError, match="only be used while a WebSocket is handled"):
+            function(lambda: None)
+
+
+async def test_a_copied_context_of_a_websocket(app: Flask) -> None:
+    """It has the same WebSocket and session, wherever it runs, and teardowns of its own."""
+    torn: list[Any] = []
+    app.teardown_websocket(torn.append)
+
+    @app.websocket("/ws")
+    async def view() -> None:
+        session["user"] = "ada"
+        await websocket.accept()
+
+        @copy_current_websocket_context
+        async def work() -> None:
+            await websocket.send(f"{session['user']} {getattr(g, 'own', None)}")
+
+        g.own = 1
+        task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
+        await task
+
+    async with app.test_client().websocket("/ws") as ws:
+        assert await ws.receive() == "ada None"
+    assert torn == [None, None]
+
+
+def test_a_connection_is_one_of_two_kinds(app: Flask) -> None:
+    """The base of both contexts says neither which, nor when its client has gone."""
+    with app.test_request_context("/") as context:
+        base = ConnectionContext(
+            app, context.scope, context.receive, context.send, context.endpoint, {}
+        )
+        with pytest.raises(NotImplementedError):
+            base.connection  # noqa: B018
+        with pytest.raises(NotImplementedError):
+            base.disconnected().send(None)
+        assert not base.has_form
+        assert context.connection is context.request
+    assert issubclass(WebsocketContext, ConnectionContext)

@@ -783,3 +783,12 @@ async def test_flash_may_be_awaited() -> None:
         await flash("first")  # type: ignore[func-returns-value]
         flash("second")
         assert get_flashed_messages() == ["first", "second"]
+
+
+def test_flashed_messages_need_a_session() -> None:
+    """Outside of a request it says so, in an application context too."""
+    app = Flask("shop", static_folder=None)
+    with pytest.raises(RuntimeError, match="'session' was used outside of a request"):
+        get_flashed_messages()
+    with app.app_context(), pytest.raises(RuntimeError, match="outside of a request"):
+        get_flashed_messages()

@@ -65,10 +65,10 @@ def _take_apart(value: tuple[Any, ...]) -> tuple[Any, Any, Any]:
 def _returner() -> str:
     """Name the view that is at work, for messages."""
     context = current.get(None)
-    request_context = None if context is None else context.request_context
-    if request_context is None:
+    connection = None if context is None else context.connection_context
+    if connection is None:
         return "make_response() was given what no view may return: it"
-    endpoint = request_context.endpoint
+    endpoint = connection.endpoint
     name = endpoint.name or getattr(endpoint.function, "__name__", "?")
     code = getattr(inspect.unwrap(cast(Any, endpoint.function)), "__code__", None)
     where = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"

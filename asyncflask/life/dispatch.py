@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, is_async_callable, on_loop
 from asyncflask.concurrency.journey import keep_going
-from asyncflask.ctx import RequestContext, current
+from asyncflask.ctx import ConnectionContext, RequestContext, current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.json.provider import JSONProvider
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from asyncflask.app import Flask
-    from asyncflask.life.plan import Plan
+    from asyncflask.life.plan import Endpoint, Plan
     from asyncflask.life.routes import Router
+    from asyncflask.life.sockets import Sockets
 
 _log = logging.getLogger("asyncflask")
 
@@ -53,6 +54,9 @@ class Dispatch:
     :param router: says which endpoint a request is for.
     :param plan: the endpoints.
     """
+
+    #: What handles the WebSockets.
+    sockets: Sockets
 
     def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
         self._app = app
@@ -104,12 +108,13 @@ class Dispatch:
             scope = {**scope, _LAYERS: (endpoint, layers[1:])}
             await layers[0](scope, receive, send)
         else:
-            context = RequestContext(
-                self._app, scope, receive, send, endpoint, scope["path_params"]
-            )
-            await (self._run_elsewhere(context) if endpoint.elsewhere else self._run(context))
+            await self._go_in(scope, receive, send, endpoint)
 
-    async def _run_elsewhere(self, context: RequestContext) -> None:
+    async def _go_in(self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint) -> None:
+        context = RequestContext(self._app, scope, receive, send, endpoint, scope["path_params"])
+        await (self._run_elsewhere(context) if endpoint.elsewhere else self._run(context))
+
+    async def _run_elsewhere(self, context: ConnectionContext) -> None:
         """Run a request on a journey, for its ``def`` functions, or let another app do it."""
         inner = context.endpoint.inner
         if inner is not None:
@@ -131,7 +136,7 @@ class Dispatch:
         finally:
             current.reset(token)
 
-    async def _run(self, context: RequestContext) -> None:
+    async def _run(self, context: ConnectionContext) -> None:
         """The life of a request: hooks, view, response, teardowns, and sending it.
 
         On a journey it changes place as its functions need it.
@@ -176,20 +181,20 @@ class Dispatch:
             if appcontext_popped.receivers:
                 await announce(context, appcontext_popped)
 
-    async def _run_before(self, context: RequestContext) -> Any:
+    async def _run_before(self, context: ConnectionContext) -> Any:
         """Run what comes before the view; what it returns, unless None, answers the request."""
         if appcontext_pushed.receivers:
             await announce(context, appcontext_pushed)
         await self._begin(context)
         return await self._preprocess(context)
 
-    async def _begin(self, context: RequestContext) -> None:
+    async def _begin(self, context: ConnectionContext) -> None:
         if self._opens_session:
             await context.open_session()
-        if request_started.receivers:
-            await announce(context, request_started)
+        if context.started.receivers:
+            await announce(context, context.started)
 
-    async def _preprocess(self, context: RequestContext) -> Any:
+    async def _preprocess(self, context: ConnectionContext) -> Any:
         endpoint = context.endpoint
         for preprocess in endpoint.preprocessors:
             await settle(context, preprocess(endpoint.name, context.params))
@@ -199,7 +204,7 @@ class Dispatch:
                 return value
         return None
 
-    async def _recover(self, context: RequestContext, exc: BaseException) -> Response | Plain:
+    async def _recover(self, context: ConnectionContext, exc: BaseException) -> Response | Plain:
         """Answer an error. Handlers are asked for those of hooks and views, as in Flask.
 
         :raises BaseException: a cancellation, or an error that is to reach the server or the test;
@@ -227,7 +232,7 @@ class Dispatch:
             self._tear_down_beside(context, left)
             raise
 
-    async def _answer_unexpected(self, context: RequestContext, exc: Exception) -> Response:
+    async def _answer_unexpected(self, context: ConnectionContext, exc: Exception) -> Response:
         value = await self._errors.handle_unexpected(context, exc)
         try:
             return await self._finalize(context, value)
@@ -235,7 +240,7 @@ class Dispatch:
             _log.exception("The response to an error could not be finished")
             return make_response(self._app, value)
 
-    async def _finalize(self, context: RequestContext, value: Any) -> Response:
+    async def _finalize(self, context: ConnectionContext, value: Any) -> Response:
         """Make the response, let the hooks see it, save the session."""
         app = self._app
         context.answered = True
@@ -247,7 +252,7 @@ class Dispatch:
             await announce(context, request_finished, response=response)
         return cast(Response, response)
 
-    async def _process(self, context: RequestContext, response: Any) -> Any:
+    async def _process(self, context: ConnectionContext, response: Any) -> Any:
         for function in context.after_functions or ():
             response = await call_function(context, function, response)
             if response is None:
@@ -260,7 +265,7 @@ class Dispatch:
             await self._save_session(context, response)
         return response
 
-    def _messages(self, context: RequestContext, response: Response) -> Response | Plain:
+    def _messages(self, context: ConnectionContext, response: Response) -> Response | Plain:
         """Return the messages of a complete response, or the response where it is more than that.
 
         What is wrong with its headers is wrong here, where it can still be answered.
@@ -271,7 +276,7 @@ class Dispatch:
                 return messages
         return response
 
-    def _plain(self, context: RequestContext, value: Any) -> Plain | None:
+    def _plain(self, context: ConnectionContext, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
         kind = value.__class__
         headers = self._html
@@ -295,7 +300,7 @@ class Dispatch:
             {"type": "http.response.body", "body": body},
         )
 
-    async def _save_session(self, context: RequestContext, response: Response) -> None:
+    async def _save_session(self, context: ConnectionContext, response: Response) -> None:
         app, session = self._app, context.session
         if app.session_interface.is_null_session(session):
             return
@@ -303,7 +308,7 @@ class Dispatch:
 
     # Out.
 
-    async def _conclude(self, context: RequestContext, answer: Response | Plain) -> None:
+    async def _conclude(self, context: ConnectionContext, answer: Response | Plain) -> None:
         """Run the teardowns and send: a streamed response is torn down after its last byte."""
         if isinstance(answer, tuple):
             await self.tear_down(context, context.error)
@@ -315,7 +320,7 @@ class Dispatch:
         if context.reraise:
             raise cast(Exception, context.error)
 
-    async def _back_on_loop(self, context: RequestContext) -> bool:
+    async def _back_on_loop(self, context: ConnectionContext) -> bool:
         """Give the worker back, for a slow client holds no thread; say if anybody waits still."""
         context.sent = True
         journey = context.journey
@@ -325,7 +330,7 @@ class Dispatch:
         journey.release()
         return not journey.abandoned
 
-    async def _deliver(self, context: RequestContext, response: Response) -> None:
+    async def _deliver(self, context: ConnectionContext, response: Response) -> None:
         if response.is_streamed:
             await self._deliver_stream(context, response)
             return
@@ -335,7 +340,7 @@ class Dispatch:
         else:
             await response.aclose()
 
-    async def _deliver_stream(self, context: RequestContext, response: Response) -> None:
+    async def _deliver_stream(self, context: ConnectionContext, response: Response) -> None:
         before = error = context.error
         stream = Stream(response, self._app.stream_pool)
         try:
@@ -357,7 +362,7 @@ class Dispatch:
             await self.tear_down(context, error)
 
     async def _end_beside(
-        self, context: RequestContext, stream: Stream, exc: BaseException
+        self, context: ConnectionContext, stream: Stream, exc: BaseException
     ) -> None:
         try:
             await stream.aclose()
@@ -365,7 +370,7 @@ class Dispatch:
             _log.exception("The body of a cancelled response could not be closed")
         self._tear_down_beside(context, exc)
 
-    async def _send_complete(self, context: RequestContext, response: Response) -> None:
+    async def _send_complete(self, context: ConnectionContext, response: Response) -> None:
         try:
             for message in response.messages(context.scope["method"], self._extra):
                 await context.send(message)
@@ -373,7 +378,7 @@ class Dispatch:
             if response._on_close is not None:
                 await response.aclose()
 
-    async def _send_streamed(self, context: RequestContext, stream: Stream) -> None:
+    async def _send_streamed(self, context: ConnectionContext, stream: Stream) -> None:
         response = stream.response
         send = Sender(context.send)
         try:
@@ -396,7 +401,7 @@ class Dispatch:
 
     async def tear_down(
         self,
-        context: RequestContext,
+        context: ConnectionContext,
         exc: BaseException | None,
         left: Iterator[AsyncFunction] | None = None,
     ) -> None:
@@ -418,15 +423,15 @@ class Dispatch:
         if context.has_form:
             context.request.close()
 
-    def _teardown_steps(self, context: RequestContext) -> Iterator[AsyncFunction]:
+    def _teardown_steps(self, context: ConnectionContext) -> Iterator[AsyncFunction]:
         """The teardown functions, then the receivers of the teardown signals."""
         yield from context.endpoint.teardown
-        yield from receivers(context, request_tearing_down)
+        yield from receivers(context, context.tearing_down)
         yield from receivers(context, appcontext_tearing_down)
 
     def _tear_down_beside(
         self,
-        context: RequestContext,
+        context: ConnectionContext,
         exc: BaseException | None,
         left: Iterator[AsyncFunction] | None = None,
     ) -> None:
@@ -441,7 +446,7 @@ class Dispatch:
 
     # What is not ours.
 
-    async def _hand_over(self, context: RequestContext) -> None:
+    async def _hand_over(self, context: ConnectionContext) -> None:
         """Hand a request to a Starlette route; its HTTP errors are answered as ours are."""
         send = Sender(context.send)
         scope = context.scope
@@ -457,7 +462,7 @@ class Dispatch:
             if context.reraise:
                 raise
 
-    async def _answer_error(self, context: RequestContext, exc: Exception) -> Response:
+    async def _answer_error(self, context: ConnectionContext, exc: Exception) -> Response:
         if isinstance(exc, WorkerPoolFullError):
             return default_response(self._app, exc)
         try:
@@ -469,14 +474,8 @@ class Dispatch:
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._router.lifespan(scope, receive, send)
-            return
-        route, endpoint, _, _ = self._refuse(scope) or self._find(scope)
-        if route is None or endpoint is not None:
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
-            return
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
-        await route.handle(scope, receive, send)
+        else:
+            await self.sockets(scope, receive, send)
 
 
 async def run_all(steps: Iterable[AsyncFunction], exc: BaseException | None) -> None:
@@ -488,14 +487,14 @@ async def run_all(steps: Iterable[AsyncFunction], exc: BaseException | None) -> 
             _log.exception("The teardown function %r failed", _name(step))
 
 
-def receivers(context: RequestContext, signal: Signal) -> Iterator[AsyncFunction]:
+def receivers(context: ConnectionContext, signal: Signal) -> Iterator[AsyncFunction]:
     """Return the receivers of a teardown signal as teardown functions."""
     if signal.receivers:
         for receiver in signal.receivers_for(context.app):
             yield partial(_tell, context, receiver)
 
 
-async def _tell(context: RequestContext, receiver: Any, exc: BaseException | None) -> None:
+async def _tell(context: ConnectionContext, receiver: Any, exc: BaseException | None) -> None:
     await settle(context, receiver(context.app, exc=exc))
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from asyncflask.app import Flask
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import ConnectionContext
     from asyncflask.life.plan import Endpoint, Plan
     from asyncflask.routing import Matcher
 
@@ -163,9 +163,9 @@ class Router(StarletteRouter):
             self.refuse = trusting(trusted)
         for route in self.routes:
             if isinstance(route, RuleRoute):
-                route.plan = plan.endpoint(route.name)
+                route.plan = plan.endpoint(route.name, route.rule.websocket)
                 on_loop = plan.endpoints_on_loop(route.name)
-                if on_loop:
+                if on_loop and not route.rule.websocket:
                     route.rule.target = _ByMethod(route, on_loop)
                 if route.rule.provide_automatic_options:
                     route.options_plan = plan.options_for(route.plan)
@@ -186,14 +186,15 @@ class Router(StarletteRouter):
                     return route, route.plan, params, None
         return self._find(scope)
 
-    def match(self, context: RequestContext) -> None:
+    def match(self, context: ConnectionContext) -> None:
         """Find the route for a context that was made by hand, and tell the context."""
         route, endpoint, params, error = self.find(context.scope)
         if endpoint is None and error is None:
             name = getattr(route, "name", "")
             view = self.flask.view_functions.get(name)
             if view is not None:  # the application has not started: there is no plan yet
-                endpoint = build_endpoint(self.flask, name, view)
+                kind: Any = "websocket" if context.scope["type"] == "websocket" else "request"
+                endpoint = build_endpoint(self.flask, name, view, kind)
         if endpoint is not None:
             context.endpoint = endpoint
         context.params = params

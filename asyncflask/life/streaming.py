@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Send
 
     from asyncflask.concurrency import Worker, WorkerPool
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import ConnectionContext
     from asyncflask.messages.response import Response
 
 _end: Any = object()
@@ -75,12 +75,12 @@ def _close(body: object) -> None:
 class _ClientWatch:
     """Cancels the task that streams when the client goes away."""
 
-    def __init__(self, context: RequestContext) -> None:
+    def __init__(self, context: ConnectionContext) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self.gone = False
-        self._watcher = asyncio.create_task(context.request.body.disconnected())
+        self._watcher = asyncio.create_task(context.disconnected())
         self._watcher.add_done_callback(self._notice)
 
     def _notice(self, watcher: asyncio.Task[Any]) -> None:
@@ -134,7 +134,7 @@ class Stream:
         await chunks.open()
         self._chunks = chunks
 
-    async def send(self, context: RequestContext, start: Message, send: Sender) -> None:
+    async def send(self, context: ConnectionContext, start: Message, send: Sender) -> None:
         """Send the whole response. A client that goes away ends it quietly.
 
         :param start: the message with status and headers.

@@ -6,6 +6,7 @@
 ``response``     what they return
 ``connection``   a request that a test plays step by step
 ``kept``         what a client's ``with`` block keeps of the last request
+``websocket``    their ends of WebSockets
 ``scope``        requests made by hand, for ``app.test_request_context()`` and the clients
 ``environ``      the same in WSGI's terms
 ``transport``    from httpx to ASGI; ``exchange`` plays the server for one request, ``lifespan``
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from asyncflask.testing.lifespan import TestApp as TestApp
     from asyncflask.testing.response import TestResponse as TestResponse
     from asyncflask.testing.scope import make_scope as make_scope
+    from asyncflask.testing.scope import make_websocket_scope as make_websocket_scope
     from asyncflask.testing.sync_client import SyncClient as SyncClient
     from asyncflask.testing.transport import ASGITransport as ASGITransport
+    from asyncflask.testing.websocket import WebsocketDisconnectError as WebsocketDisconnectError
+    from asyncflask.testing.websocket import WebsocketResponseError as WebsocketResponseError
 
 _HOMES = {
     "ASGITransport": "transport",
@@ -37,7 +41,10 @@ _HOMES = {
     "SyncClient": "sync_client",
     "TestApp": "lifespan",
     "TestResponse": "response",
+    "WebsocketDisconnectError": "websocket",
+    "WebsocketResponseError": "websocket",
     "make_scope": "scope",
+    "make_websocket_scope": "scope",
 }
 
 __all__ = [
@@ -48,7 +55,10 @@ __all__ = [
     "SyncClient",
     "TestApp",
     "TestResponse",
+    "WebsocketDisconnectError",
+    "WebsocketResponseError",
     "make_scope",
+    "make_websocket_scope",
 ]
 
 

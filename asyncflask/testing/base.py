@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import Cookie as JarCookie
@@ -15,7 +15,7 @@ from werkzeug.http import dump_cookie, parse_cookie
 
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.kept import KeptContext
-from asyncflask.testing.scope import merge_environ, wire_request
+from asyncflask.testing.scope import http_url, merge_environ, wire_request
 from asyncflask.testing.transport import ASGITransport
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from asyncflask.ctx import RequestContext
     from asyncflask.testing.scope import Application
+    from asyncflask.testing.websocket import WebsocketExchange
 else:
     BaseClient = object
 
@@ -172,6 +173,19 @@ class ClientBase(BaseClient):
             extensions={"scope": scope, **(extensions or {})},
         )
 
+    def _make_websocket(
+        self, url: str, scheme: str, subprotocols: Sequence[str], options: dict[str, Any]
+    ) -> WebsocketExchange:
+        if scheme == "wss":
+            options["url_scheme"] = "https"
+        request = self.build_request("GET", http_url(url), **options)
+        return self._asgi.make_websocket(request, subprotocols)
+
+    def _keep_cookies(self, exchange: WebsocketExchange) -> None:
+        self.cookies.extract_cookies(
+            httpx.Response(101, headers=exchange.headers, request=exchange.request)
+        )
+
     def set_cookie(
         self,
         key: str,
@@ -242,7 +256,7 @@ class ClientBase(BaseClient):
         host = (domain or self.build_request("GET").url.host).removeprefix(".")
         return host if "." in host else f"{host}.local"
 
-    def _keep_cookies(self, headers: Iterable[tuple[str, str]], request: httpx.Request) -> None:
+    def _keep_session(self, headers: Iterable[tuple[str, str]], request: httpx.Request) -> None:
         """Keep the cookies that the headers of an answer to ``request`` set."""
         cookies = [(name, value) for name, value in headers if name.lower() == "set-cookie"]
         self.cookies.extract_cookies(httpx.Response(200, headers=cookies, request=request))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, cast
@@ -19,6 +19,7 @@ from asyncflask.testing.base import (
 from asyncflask.testing.connection import HTTPConnection
 from asyncflask.testing.environ import environ_of, request_options
 from asyncflask.testing.kept import within
+from asyncflask.testing.websocket import WebsocketConnection
 
 if TYPE_CHECKING:
     from asyncflask.sessions import SessionMixin
@@ -188,7 +189,31 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
             saved = app.session_interface.save_session(app, session, response)
             if inspect.isawaitable(saved):
                 await saved
-        self._keep_cookies(response.headers, request)
+        self._keep_session(response.headers, request)
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        scheme: str = "ws",
+        subprotocols: Sequence[str] | None = None,
+        **options: Any,
+    ) -> WebsocketConnection:
+        """Open a WebSocket: ``async with client.websocket("/ws") as ws:``.
+
+        Opening a block sends the handshake, with the client's cookies. A refusal is told by the
+        first use of the socket, or by the end of the block, as ``WebsocketResponseError``.
+
+        :param scheme: ``wss`` for one over TLS.
+        :param subprotocols: what the client offers.
+        :param options: ``headers``, ``query_string``, ``root_path``, ``subdomain``, ``base_url``,
+            ``scope_base`` and the others of :meth:`build_request`.
+        """
+        return WebsocketConnection(
+            self.application,
+            lambda: self._make_websocket(path, scheme, subprotocols or (), options),
+            self._keep_cookies,
+        )
 
     async def open(
         self, path: Any = "/", *, method: str = "GET", **options: Unpack[SendOptions]

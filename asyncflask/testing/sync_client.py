@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -25,6 +25,7 @@ from asyncflask.testing.base import (
 from asyncflask.testing.environ import environ_of, request_options
 from asyncflask.testing.kept import within
 from asyncflask.testing.transport import make_response
+from asyncflask.testing.websocket import SyncWebsocketConnection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -161,10 +162,35 @@ class SyncClient(ClientBase, httpx.Client):
         response = app.response_class()
         with within(context):
             self._settle(app.session_interface.save_session(app, session, response))
-        self._keep_cookies(response.headers, request)
+        self._keep_session(response.headers, request)
 
     def _settle(self, result: Any) -> Any:
         return self._sync.wait(lambda: _awaited(result)) if inspect.isawaitable(result) else result
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        scheme: str = "ws",
+        subprotocols: Sequence[str] | None = None,
+        **options: Any,
+    ) -> SyncWebsocketConnection:
+        """Open a WebSocket: ``with client.websocket("/ws") as ws:``.
+
+        Opening a block sends the handshake, with the client's cookies. A refusal is told by the
+        first use of the socket, or by the end of the block, as ``WebsocketResponseError``.
+
+        :param scheme: ``wss`` for one over TLS.
+        :param subprotocols: what the client offers.
+        :param options: ``headers``, ``query_string``, ``root_path``, ``subdomain``, ``base_url``,
+            ``scope_base`` and the others of :meth:`build_request`.
+        """
+        return SyncWebsocketConnection(
+            self.application,
+            lambda: self._make_websocket(path, scheme, subprotocols or (), options),
+            self._keep_cookies,
+            self._sync.wait,
+        )
 
     def open(
         self, path: Any = "/", *, method: str = "GET", **options: Unpack[SendOptions]

@@ -21,7 +21,7 @@ from asyncflask.sessions import (
 if TYPE_CHECKING:
     from asyncflask import Flask, Response
     from asyncflask.ext.sessions.stores import SessionStore
-    from asyncflask.messages.request import BaseRequest
+    from asyncflask.messages.connection import Connection
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class ServerSideSessionInterface(SessionInterface):
         app.session_interface = self
         app.after_serving(self.store.aclose)
 
-    async def open_session(self, app: Flask, request: BaseRequest) -> ServerSideSession | None:
+    async def open_session(self, app: Flask, request: Connection) -> ServerSideSession | None:
         """Load the session; where its id is not known there is a new one, with another id.
 
         :raises ServiceUnavailable: the store does not answer.
@@ -181,7 +181,7 @@ class ServerSideSessionInterface(SessionInterface):
 
     # The cookie.
 
-    def _read_cookie(self, app: Flask, request: BaseRequest) -> str | None:
+    def _read_cookie(self, app: Flask, request: Connection) -> str | None:
         value = request.cookies.get(self.get_cookie_name(app))
         if not self._sign or value is None:
             return value
