@@ -122,6 +122,16 @@ class ClientBase(BaseClient):
     def _make_transport(self, asgi: ASGITransport) -> object:
         return asgi
 
+    @property
+    def app(self) -> Application:
+        """The application under test; Quart's name for ``application``."""
+        return self.application
+
+    @property
+    def cookie_jar(self) -> CookieJar | None:
+        """The cookies, in the standard library's jar; None with ``use_cookies=False``."""
+        return self.cookies.jar if self.use_cookies else None
+
     def build_request(
         self,
         method: str,

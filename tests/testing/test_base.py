@@ -111,6 +111,15 @@ class TestCookies:
             text = (await client.get("/", url_scheme=scheme)).text
             assert set(text.split("; ")) == {"a=1", "b=2"}
 
+    async def test_the_jar_can_be_looked_at(self) -> None:
+        """By Quart's name for it, as the application."""
+        client = FlaskClient(Dressed(cookie_app()))
+        client.set_cookie("a", "1")
+        assert client.cookie_jar is not None
+        assert [cookie.name for cookie in client.cookie_jar] == ["a"]
+        assert FlaskClient(Dressed(cookie_app()), use_cookies=False).cookie_jar is None
+        assert client.app is client.application
+
     async def test_set_get_and_delete(self) -> None:
         """In Flask's form; the domain is the application's own unless it is given."""
         client = FlaskClient(Dressed(cookie_app(), SERVER_NAME="example.org:5000"))

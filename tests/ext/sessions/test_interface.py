@@ -13,7 +13,7 @@ import pytest
 from itsdangerous import Signer
 from markupsafe import Markup
 
-from asyncflask import Flask, flash, get_flashed_messages, request, session
+from asyncflask import Flask, flash, get_flashed_messages, request, session, websocket
 from asyncflask.ext.sessions import (
     MemoryStore,
     RedisStore,
@@ -519,3 +519,19 @@ async def test_a_redis_that_comes_back_is_used_again(redis_server: Any) -> None:
     assert (await client.post("/a/2")).status_code == 200
     assert (await client.get("/")).json() == {"a": "2"}
     await store.aclose()
+
+
+async def test_websockets_have_the_session(store: Any) -> None:
+    """What they change before they accept is saved."""
+    app = make_app(store)
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        session["seen"] = session.get("a")
+        await websocket.send(str(session.get("a")))
+
+    client = app.test_client()
+    await client.post("/a/1")
+    async with client.websocket("/ws") as connection:
+        assert await connection.receive() == "1"
+    assert (await client.get("/")).json() == {"a": "1", "seen": "1"}
