@@ -2,6 +2,7 @@
 
 The package is laid out in floors; imports at run time go only down:
 
+    ext                                     extensions, which use the public names only
     cli                                     the command
     app                                     the application, which composes everything
     testing, devserver, debug               tools that take the application as an argument

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
     from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
-    from asyncflask.testing import FlaskClient, SyncClient
+    from asyncflask.testing import FlaskClient, SyncClient, TestApp
 
 C = TypeVar("C", bound=ConnectionContext)
 
@@ -105,6 +105,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     aborter_class = Aborter
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
+    sync_test_client_class: type[SyncClient] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -501,7 +502,13 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         """Return a client for ``def`` tests; see :class:`asyncflask.testing.SyncClient`."""
         from asyncflask.testing import SyncClient
 
-        return SyncClient(self, use_cookies=use_cookies, **kwargs)
+        return (self.sync_test_client_class or SyncClient)(self, use_cookies=use_cookies, **kwargs)
+
+    def test_app(self) -> TestApp:
+        """Return what runs the lifespan around a test; see :class:`asyncflask.testing.TestApp`."""
+        from asyncflask.testing import TestApp
+
+        return TestApp(self)
 
     def run(
         self,

@@ -192,7 +192,7 @@ class Dispatch:
 
     async def _begin(self, context: ConnectionContext) -> None:
         if self._opens_session:
-            await self._open_session(context)
+            await context.open_session()
         if context.started.receivers:
             await announce(context, context.started)
 
@@ -306,13 +306,6 @@ class Dispatch:
             {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
             {"type": "http.response.body", "body": body},
         )
-
-    async def _open_session(self, context: ConnectionContext) -> None:
-        interface = self._app.session_interface
-        session: Any = await interface.open_session(self._app, context.connection)  # type: ignore[misc]
-        if session is None:
-            session = interface.make_null_session(self._app)
-        context._session = session
 
     async def _save_session(self, context: ConnectionContext, response: Response) -> None:
         app, session = self._app, context.session

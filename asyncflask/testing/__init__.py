@@ -4,8 +4,11 @@
 ``sync_client``  ``app.sync_test_client()``: the same for plain ``def`` tests
 ``base``         what the two share
 ``response``     what they return
+``connection``   a request that a test plays step by step
+``kept``         what a client's ``with`` block keeps of the last request
 ``websocket``    their ends of WebSockets
 ``scope``        requests made by hand, for ``app.test_request_context()`` and the clients
+``environ``      the same in WSGI's terms
 ``transport``    from httpx to ASGI; ``exchange`` plays the server for one request, ``lifespan``
                  starts the application and shuts it down
 
@@ -19,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncflask.testing.client import FlaskClient as FlaskClient
+    from asyncflask.testing.connection import HTTPConnection as HTTPConnection
+    from asyncflask.testing.environ import EnvironBuilder as EnvironBuilder
+    from asyncflask.testing.lifespan import TestApp as TestApp
     from asyncflask.testing.response import TestResponse as TestResponse
     from asyncflask.testing.scope import make_scope as make_scope
     from asyncflask.testing.scope import make_websocket_scope as make_websocket_scope
@@ -29,8 +35,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ASGITransport": "transport",
+    "EnvironBuilder": "environ",
     "FlaskClient": "client",
+    "HTTPConnection": "connection",
     "SyncClient": "sync_client",
+    "TestApp": "lifespan",
     "TestResponse": "response",
     "WebsocketDisconnectError": "websocket",
     "WebsocketResponseError": "websocket",
@@ -40,8 +49,11 @@ _HOMES = {
 
 __all__ = [
     "ASGITransport",
+    "EnvironBuilder",
     "FlaskClient",
+    "HTTPConnection",
     "SyncClient",
+    "TestApp",
     "TestResponse",
     "WebsocketDisconnectError",
     "WebsocketResponseError",
