@@ -274,7 +274,7 @@ class Dispatch:
         """
         if not response.is_streamed:
             messages = response.messages(context.scope["method"], self._extra)
-            if response._on_close is None and self._seconds_for(response) is None:
+            if response._on_close is None and self._timeout is None and response.timeout is ...:
                 return messages
         return response
 

@@ -96,16 +96,13 @@ class SelfStart:
                 )
                 ready.set_result(None)
                 await _end_of_loop()
-        except BaseException as exc:
-            if ready.done():
-                app.logger.exception("The shutdown of %r has failed", app.name)
-            elif isinstance(exc, Exception):
+        except Exception as exc:
+            if not ready.done():  # else it is from the shutdown, and logged
                 ready.set_exception(exc)
-            else:
-                ready.set_exception(RuntimeError(f"The start of {app.name!r} was cancelled."))
-                raise
         finally:
             self._ready = None
+            if not ready.done():
+                ready.set_exception(RuntimeError(f"The start of {app.name!r} was cancelled."))
 
 
 async def _end_of_loop() -> None:

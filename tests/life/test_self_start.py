@@ -64,8 +64,8 @@ def test_the_first_request_starts_it_once(caplog: pytest.LogCaptureFixture) -> N
         record.clear()
 
 
-def test_its_shutdown_drains() -> None:
-    """As far as the loop lets it: what has failed is logged."""
+def test_its_shutdown_drains(caplog: pytest.LogCaptureFixture) -> None:
+    """As far as the loop lets it; what fails is logged."""
     record: list[str] = []
     app = make_app(record)
 
@@ -76,6 +76,7 @@ def test_its_shutdown_drains() -> None:
 
     asyncio.run(ask(app))  # type: ignore[arg-type]
     assert record == ["before", "started", "request", "after"]
+    assert caplog.text.count("ValueError: broken") == 1
 
 
 async def test_the_state_of_its_lifespan_reaches_every_request() -> None:
