@@ -45,7 +45,7 @@ from asyncflask.templating import Environment, create_environment
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
-    from asyncflask.testing import FlaskClient, SyncClient
+    from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient
 
 
 def _as_timedelta(value: timedelta | float) -> timedelta:
@@ -82,6 +82,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
     aborter_class = Aborter
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
+    test_cli_runner_class: type[FlaskCliRunner] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -434,6 +435,12 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
         return SyncClient(self, use_cookies=use_cookies, **kwargs)
 
+    def test_cli_runner(self, **kwargs: Any) -> FlaskCliRunner:
+        """Return a runner for tests of commands; see :class:`asyncflask.testing.FlaskCliRunner`."""
+        from asyncflask.testing import FlaskCliRunner
+
+        return (self.test_cli_runner_class or FlaskCliRunner)(self, **kwargs)
+
     def run(
         self,
         host: str | None = None,
@@ -460,7 +467,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
         names: dict[str, Any] = {"app": self, "g": g}
         for processor in self.shell_context_processors:
-            names.update(processor())
+            names.update(self.ensure_sync(processor)())
         return names
 
 
