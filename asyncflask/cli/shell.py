@@ -38,8 +38,8 @@ _HISTORY_LENGTH = 1000  # lines
 
 _END = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
 
-# A line that begins like this belongs to the block before it.
-_continues_block = re.compile(r"(else|elif|except|finally)\b")
+# A line that begins like this does not end the block before it.
+_continues_block = re.compile(r"#|(else|elif|except|finally)\b")
 
 
 @click.command("shell", short_help="Open a Python shell in the application.")
@@ -54,12 +54,12 @@ _continues_block = re.compile(r"(else|elif|except|finally)\b")
 def shell_command(info: ScriptInfo, /, command: str | None, lifespan: bool) -> None:
     """Open a Python shell in the application's context.
 
-    'app', 'g' and what the shell context processors give are there, and 'current_app'. A line with
-    'await' runs on an event loop, as 'async def' code does; any other runs as 'def' code does, so
-    that both 'render_template(...)' and 'await render_template(...)' work. The loop also runs
-    while the shell waits for a line.
+    'app', 'g' and what the shell context processors give are there. A line with 'await' runs on an
+    event loop, as 'async def' code does; any other runs as 'def' code does, so that both
+    'render_template(...)' and 'await render_template(...)' work. The loop also runs while the shell
+    waits for a line.
 
-    Input from a pipe is run line by line, without banner and prompts.
+    Input from a pipe is run as it comes, without banner and prompts.
     """
     app = info.load_app()
     with ExitStack() as stack:
@@ -133,9 +133,10 @@ class Console(code.InteractiveConsole):
         return not self._failed
 
     def run_lines(self, lines: Iterable[str]) -> None:
-        """Run lines as if they were typed, without prompts."""
+        """Run lines as if they were typed; but empty ones do not end a block, as in a file."""
         for line in lines:
-            self.push(line.rstrip("\n"))
+            if line.strip() or not self._has_block():
+                self.push(line.rstrip("\n"))
         if self.buffer and self.push(""):
             self.write("The input ends within a statement.\n")
 
@@ -143,11 +144,17 @@ class Console(code.InteractiveConsole):
         """Take a line. A block ends with an empty one, as at Python's prompt, or with the next
         statement, as in a file.
         """
-        if self.buffer and line[:1].strip() and not _continues_block.match(line):
-            with suppress(SyntaxError):
-                self.compile.compiler("\n".join(self.buffer) + "\n", FILENAME, "exec")
-                super().push("", *args, **kwargs)
+        if line[:1].strip() and not _continues_block.match(line) and self._has_block():
+            super().push("", *args, **kwargs)
         return super().push(line, *args, **kwargs)
+
+    def _has_block(self) -> bool:
+        """Whether what waits for more lines could end here."""
+        try:
+            self.compile.compiler("\n".join(self.buffer) + "\n", FILENAME, "exec")
+        except (SyntaxError, ValueError, OverflowError):
+            return False
+        return bool(self.buffer)
 
     def runcode(self, code: CodeType) -> None:
         """Run a statement and show what it raises. ``SystemExit`` and Ctrl-C are the caller's."""
@@ -209,7 +216,6 @@ class Console(code.InteractiveConsole):
         if startup and os.path.isfile(startup):
             with tokenize.open(startup) as file:
                 self.runsource(file.read() + "\n", startup, "exec")
-
         self._edit_lines()
 
     def _edit_lines(self) -> None:
@@ -219,11 +225,11 @@ class Console(code.InteractiveConsole):
             from rlcompleter import Completer
         except ImportError:
             return
+        # Not by Python's own hook: that would keep these lines in the history of `python`.
+        libedit = "libedit" in (readline.__doc__ or "")
+        readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
         complete = Completer(self.names).complete
-        # Python's own set-up, or what a startup file has put in its place.
-        getattr(sys, "__interactivehook__", lambda: None)()
         readline.set_completer(lambda *args: self._context.run(complete, *args))
-        readline.clear_history()
         with suppress(OSError):
             readline.read_history_file(HISTORY)
         readline.set_history_length(_HISTORY_LENGTH)

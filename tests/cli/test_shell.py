@@ -88,6 +88,8 @@ await render("{{ 2 }}")
 g.seen = 1
 async def fail():
     g.seen += 1
+
+# An empty line and a comment do not end a block.
     raise ValueError(g.seen)
 await fail()
 def wrong(:
