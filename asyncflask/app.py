@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
     from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
-    from asyncflask.testing import FlaskClient, SyncClient, TestApp
+    from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient, TestApp
 
 C = TypeVar("C", bound=ConnectionContext)
 
@@ -106,6 +106,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
     sync_test_client_class: type[SyncClient] | None = None
+    test_cli_runner_class: type[FlaskCliRunner] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -510,6 +511,12 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
         return TestApp(self)
 
+    def test_cli_runner(self, **kwargs: Any) -> FlaskCliRunner:
+        """Return a runner for tests of commands; see :class:`asyncflask.testing.FlaskCliRunner`."""
+        from asyncflask.testing import FlaskCliRunner
+
+        return (self.test_cli_runner_class or FlaskCliRunner)(self, **kwargs)
+
     def run(
         self,
         host: str | None = None,
@@ -536,7 +543,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
         names: dict[str, Any] = {"app": self, "g": g}
         for processor in self.shell_context_processors:
-            names.update(processor())
+            names.update(self.ensure_sync(processor)())
         return names
 
 
