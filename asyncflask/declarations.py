@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from asyncflask.exceptions import SetupError
-from asyncflask.registrar import Registrar, check_name, endpoint_of, setupmethod
+from asyncflask.registrar import Registrar, endpoint_of, named, setupmethod
 from asyncflask.routing import Map, Rule
+from asyncflask.templating import add_to_environment
 from asyncflask.typing import TeardownFunction, ViewFunction
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class Declarations(Registrar):
     def _check_setup_finished(self, method: str) -> None:
         if self._has_started:
             raise SetupError(
-                f"'{method}' was called on the application {self.name!r} after it has started, so "
-                "it would have no effect. Register views, hooks and blueprints before the "
-                "application serves its first request."
+                f"The setup method '{method}' was called on the application {self.name!r} after it "
+                "has started, so it would have no effect. Register views, hooks and blueprints "
+                "before the application serves its first request."
             )
 
     @setupmethod
@@ -171,41 +172,53 @@ class Declarations(Registrar):
         self.while_serving_gens.append(f)
         return f
 
+    @overload
+    def template_filter(self, name: F) -> F: ...
+
+    @overload
+    def template_filter(self, name: str | None = None) -> Callable[[F], F]: ...
+
     @setupmethod
-    def template_filter(self, name: str | None = None) -> Callable[[F], F]:
+    def template_filter(self, name: Any = None) -> Any:
         """Register a template filter under ``name``, or the function's own."""
-        return self._on_jinja("filters", name)
+        return named(name, self.add_template_filter)
+
+    @overload
+    def template_test(self, name: F) -> F: ...
+
+    @overload
+    def template_test(self, name: str | None = None) -> Callable[[F], F]: ...
 
     @setupmethod
-    def template_test(self, name: str | None = None) -> Callable[[F], F]:
+    def template_test(self, name: Any = None) -> Any:
         """Register a template test under ``name``, or the function's own."""
-        return self._on_jinja("tests", name)
+        return named(name, self.add_template_test)
+
+    @overload
+    def template_global(self, name: F) -> F: ...
+
+    @overload
+    def template_global(self, name: str | None = None) -> Callable[[F], F]: ...
 
     @setupmethod
-    def template_global(self, name: str | None = None) -> Callable[[F], F]:
+    def template_global(self, name: Any = None) -> Any:
         """Register a global of templates under ``name``, or the function's own."""
-        return self._on_jinja("globals", name)
+        return named(name, self.add_template_global)
 
-    def _on_jinja(self, kind: str, name: str | None) -> Callable[[F], F]:
-        check_name(name)
-
-        def decorator(f: F) -> F:
-            getattr(self.jinja_env, kind)[name or f.__name__] = f
-            return f
-
-        return decorator
-
+    @setupmethod
     def add_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`template_filter` as a call."""
-        self.template_filter(name)(f)
+        add_to_environment(cast("Flask", self), "filters", f, name)
 
+    @setupmethod
     def add_template_test(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`template_test` as a call."""
-        self.template_test(name)(f)
+        add_to_environment(cast("Flask", self), "tests", f, name)
 
+    @setupmethod
     def add_template_global(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`template_global` as a call."""
-        self.template_global(name)(f)
+        add_to_environment(cast("Flask", self), "globals", f, name)
 
 
 def _methods_of(rule: str, methods: Any, view: ViewFunction | None) -> set[str]:

@@ -1,31 +1,34 @@
-"""The signals are Flask's, by name, and are the framework's own."""
+"""The signals are Flask's and Quart's, by name, and are the framework's own."""
 
 from __future__ import annotations
 
 import blinker
 import flask.signals
 import pytest
+import quart.signals
 
 import asyncflask.signals
 
-NAMES = [name for name, value in vars(flask.signals).items() if isinstance(value, blinker.Signal)]
+THEIRS = {
+    name: value
+    for package in (quart.signals, flask.signals)
+    for name, value in vars(package).items()
+    if isinstance(value, blinker.Signal)
+}
 
 
-def test_there_are_eleven_signals() -> None:
-    """Every signal of Flask's exists here, and Quart's for background tasks; and no other."""
+def test_there_are_eighteen_signals() -> None:
+    """Flask's and Quart's, and there is no other."""
     ours = vars(asyncflask.signals).items()
-    assert {name for name, value in ours if isinstance(value, blinker.Signal)} == {
-        *NAMES,
-        "got_background_exception",
-    }
-    assert len(NAMES) == 10
+    assert {name for name, value in ours if isinstance(value, blinker.Signal)} == THEIRS.keys()
+    assert len(THEIRS) == 18
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_signals_have_flasks_names(name: str) -> None:
-    """A signal is called what Flask calls it, but is another object."""
+@pytest.mark.parametrize("name", THEIRS)
+def test_signals_have_their_names(name: str) -> None:
+    """A signal is called what Flask or Quart calls it, but is another object."""
     ours = getattr(asyncflask.signals, name)
-    theirs = getattr(flask.signals, name)
+    theirs = THEIRS[name]
     assert ours.name == theirs.name
     assert ours is not theirs
 

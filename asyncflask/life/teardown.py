@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable, running_loop
-from asyncflask.ctx import RequestContext
+from asyncflask.ctx import ConnectionContext, RequestContext, WebsocketContext
 from asyncflask.helpers import blueprint_names
-from asyncflask.signals import appcontext_tearing_down, request_tearing_down
+from asyncflask.signals import appcontext_tearing_down
 
 if TYPE_CHECKING:
+    from blinker import Signal
+
     from asyncflask.ctx import AppContext
 
 _log = logging.getLogger("asyncflask")
@@ -56,18 +58,21 @@ async def tear_down(context: AppContext, exc: BaseException | None) -> None:
 
 def _functions(context: AppContext, exc: BaseException | None) -> Iterator[partial[Any]]:
     app = context.app
-    if isinstance(context, RequestContext):
+    if isinstance(context, ConnectionContext):
+        declared = app.teardown_request_funcs
+        if isinstance(context, WebsocketContext):
+            declared = app.teardown_websocket_funcs
         for name in (*blueprint_names(context.endpoint.name), None):
-            for function in reversed(app.teardown_request_funcs.get(name, ())):
+            for function in reversed(declared.get(name, ())):
                 yield partial(function, exc)
     for function in reversed(app.teardown_appcontext_funcs):
         yield partial(function, exc)
 
 
 def _receivers(context: AppContext, exc: BaseException | None) -> Iterator[partial[Any]]:
-    signals = [appcontext_tearing_down]
-    if isinstance(context, RequestContext):
-        signals.insert(0, request_tearing_down)
+    signals: list[Signal] = [appcontext_tearing_down]
+    if isinstance(context, ConnectionContext):
+        signals.insert(0, context.tearing_down)
     for signal in signals:
         for receiver in signal.receivers_for(context.app):
             yield partial(receiver, context.app, exc=exc)

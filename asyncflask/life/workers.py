@@ -61,8 +61,8 @@ class Workers:
         """
         context = current.get(None)
         # An app context that stands in the request is in the request's place too.
-        request_context = None if context is None else context.request_context
-        journey = None if request_context is None else request_context.journey
+        connection = None if context is None else context.connection_context
+        journey = None if connection is None else connection.journey
         if isinstance(journey, Journey) and journey.has_worker_here:
             result: T = await journey.run(functools.partial(function, *args, **kwargs))
             return result

@@ -4,6 +4,7 @@
 ``sync_client``  ``app.sync_test_client()``: the same for plain ``def`` tests
 ``base``         what the two share
 ``response``     what they return
+``websocket``    their ends of WebSockets
 ``scope``        requests made by hand, for ``app.test_request_context()`` and the clients
 ``transport``    from httpx to ASGI; ``exchange`` plays the server for one request, ``lifespan``
                  starts the application and shuts it down
@@ -20,18 +21,33 @@ if TYPE_CHECKING:
     from asyncflask.testing.client import FlaskClient as FlaskClient
     from asyncflask.testing.response import TestResponse as TestResponse
     from asyncflask.testing.scope import make_scope as make_scope
+    from asyncflask.testing.scope import make_websocket_scope as make_websocket_scope
     from asyncflask.testing.sync_client import SyncClient as SyncClient
     from asyncflask.testing.transport import ASGITransport as ASGITransport
+    from asyncflask.testing.websocket import WebsocketDisconnectError as WebsocketDisconnectError
+    from asyncflask.testing.websocket import WebsocketResponseError as WebsocketResponseError
 
 _HOMES = {
     "ASGITransport": "transport",
     "FlaskClient": "client",
     "SyncClient": "sync_client",
     "TestResponse": "response",
+    "WebsocketDisconnectError": "websocket",
+    "WebsocketResponseError": "websocket",
     "make_scope": "scope",
+    "make_websocket_scope": "scope",
 }
 
-__all__ = ["ASGITransport", "FlaskClient", "SyncClient", "TestResponse", "make_scope"]
+__all__ = [
+    "ASGITransport",
+    "FlaskClient",
+    "SyncClient",
+    "TestResponse",
+    "WebsocketDisconnectError",
+    "WebsocketResponseError",
+    "make_scope",
+    "make_websocket_scope",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import Cookie as JarCookie
@@ -14,13 +14,14 @@ from werkzeug.datastructures import Authorization
 from werkzeug.http import dump_cookie, parse_cookie
 
 from asyncflask.testing._httpx import httpx
-from asyncflask.testing.scope import wire_request
+from asyncflask.testing.scope import http_url, wire_request
 from asyncflask.testing.transport import ASGITransport
 
 if TYPE_CHECKING:
     from httpx._client import BaseClient
 
     from asyncflask.testing.scope import Application
+    from asyncflask.testing.websocket import WebsocketExchange
 else:
     BaseClient = object
 
@@ -97,14 +98,13 @@ class ClientBase(BaseClient):
         self.use_cookies = use_cookies
         if not use_cookies:
             options["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        options["transport"] = self._make_transport(
-            ASGITransport(
-                application,
-                raise_app_exceptions=raise_app_exceptions,
-                scope_base=scope_base,
-                disconnect_grace=disconnect_grace,
-            )
+        self._asgi = ASGITransport(
+            application,
+            raise_app_exceptions=raise_app_exceptions,
+            scope_base=scope_base,
+            disconnect_grace=disconnect_grace,
         )
+        options["transport"] = self._make_transport(self._asgi)
         super().__init__(**options)
 
     def _make_transport(self, asgi: ASGITransport) -> object:
@@ -155,6 +155,19 @@ class ClientBase(BaseClient):
             cookies=cookies,
             timeout=timeout,
             extensions={"scope": scope, **(extensions or {})},
+        )
+
+    def _make_websocket(
+        self, url: str, scheme: str, subprotocols: Sequence[str], options: dict[str, Any]
+    ) -> WebsocketExchange:
+        if scheme == "wss":
+            options["url_scheme"] = "https"
+        request = self.build_request("GET", http_url(url), **options)
+        return self._asgi.make_websocket(request, subprotocols)
+
+    def _keep_cookies(self, exchange: WebsocketExchange) -> None:
+        self.cookies.extract_cookies(
+            httpx.Response(101, headers=exchange.headers, request=exchange.request)
         )
 
     def set_cookie(

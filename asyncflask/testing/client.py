@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
 
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.base import ClientBase, RequestOptions, SendOptions, to_httpx_auth
+from asyncflask.testing.websocket import WebsocketConnection
 
 if TYPE_CHECKING:
     from asyncflask.testing.response import TestResponse
@@ -97,6 +98,30 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
             yield cast("TestResponse", response)
         finally:
             await response.aclose()
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        scheme: str = "ws",
+        subprotocols: Sequence[str] | None = None,
+        **options: Any,
+    ) -> WebsocketConnection:
+        """Open a WebSocket: ``async with client.websocket("/ws") as ws:``.
+
+        Opening a block sends the handshake, with the client's cookies. A refusal is told by the
+        first use of the socket, or by the end of the block, as ``WebsocketResponseError``.
+
+        :param scheme: ``wss`` for one over TLS.
+        :param subprotocols: what the client offers.
+        :param options: ``headers``, ``query_string``, ``root_path``, ``subdomain``, ``base_url``,
+            ``scope_base`` and the others of :meth:`build_request`.
+        """
+        return WebsocketConnection(
+            self.application,
+            lambda: self._make_websocket(path, scheme, subprotocols or (), options),
+            self._keep_cookies,
+        )
 
     async def open(
         self, path: str = "/", *, method: str = "GET", **options: Unpack[SendOptions]

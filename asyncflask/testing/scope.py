@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +26,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 CLIENT = ("127.0.0.1", 50000)
 
 _PORTS = {"http": 80, "https": 443}
+_SCHEMES = {"http": "ws", "https": "wss"}
 
 
 class Application(Protocol):
@@ -114,6 +115,51 @@ def http_scope(
         "server": (host, port or _PORTS.get(scheme)),
         "extensions": {},
     }
+
+
+def make_websocket_scope(
+    app: Application,
+    path: str = "/",
+    *,
+    subprotocols: Sequence[str] = (),
+    scope_base: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Scope:
+    """Return the ASGI scope of a WebSocket handshake.
+
+    :param subprotocols: what the client offers.
+    :param options: as for :func:`make_scope`, but for those of a body.
+    """
+    scope, _ = make_scope(app, http_url(path), **options)
+    return {**as_websocket(scope, subprotocols), **(scope_base or {})}
+
+
+def as_websocket(scope: Scope, subprotocols: Sequence[str] = ()) -> Scope:
+    """Return the scope of the WebSocket whose handshake has ``scope``."""
+    handshake = {
+        b"connection": b"Upgrade",
+        b"upgrade": b"websocket",
+        b"sec-websocket-version": b"13",
+        b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25jZQ==",  # the one of RFC 6455, 1.3
+    }
+    if subprotocols:
+        handshake[b"sec-websocket-protocol"] = ", ".join(subprotocols).encode()
+    headers = [pair for pair in scope["headers"] if pair[0] not in handshake]
+    scope = {
+        **scope,
+        "type": "websocket",
+        "scheme": _SCHEMES.get(scope["scheme"], scope["scheme"]),
+        "headers": [*headers, *handshake.items()],
+        "subprotocols": list(subprotocols),
+        "extensions": {"websocket.http.response": {}, **scope["extensions"]},
+    }
+    del scope["method"]
+    return scope
+
+
+def http_url(url: str) -> str:
+    """Return the URL of the handshake of a WebSocket: ``ws://host/ -> http://host/``."""
+    return f"http{url[2:]}" if url.startswith(("ws:", "wss:")) else url
 
 
 def wire_request(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -16,6 +16,7 @@ from asyncflask.concurrency import Worker, running_loop
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.base import ClientBase, RequestOptions, SendOptions, to_httpx_auth
 from asyncflask.testing.transport import make_response
+from asyncflask.testing.websocket import SyncWebsocketConnection
 
 if TYPE_CHECKING:
     from asyncflask.testing.exchange import Exchange
@@ -94,6 +95,31 @@ class SyncClient(ClientBase, httpx.Client):
             yield cast("TestResponse", response)
         finally:
             response.close()
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        scheme: str = "ws",
+        subprotocols: Sequence[str] | None = None,
+        **options: Any,
+    ) -> SyncWebsocketConnection:
+        """Open a WebSocket: ``with client.websocket("/ws") as ws:``.
+
+        Opening a block sends the handshake, with the client's cookies. A refusal is told by the
+        first use of the socket, or by the end of the block, as ``WebsocketResponseError``.
+
+        :param scheme: ``wss`` for one over TLS.
+        :param subprotocols: what the client offers.
+        :param options: ``headers``, ``query_string``, ``root_path``, ``subdomain``, ``base_url``,
+            ``scope_base`` and the others of :meth:`build_request`.
+        """
+        return SyncWebsocketConnection(
+            self.application,
+            lambda: self._make_websocket(path, scheme, subprotocols or (), options),
+            self._keep_cookies,
+            cast(_SyncTransport, self._transport).wait,
+        )
 
     def open(
         self, path: str = "/", *, method: str = "GET", **options: Unpack[SendOptions]

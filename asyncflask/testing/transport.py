@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -10,7 +10,8 @@ from asyncflask.testing._httpx import httpx
 from asyncflask.testing.exchange import Exchange
 from asyncflask.testing.lifespan import Lifespan
 from asyncflask.testing.response import TestResponse
-from asyncflask.testing.scope import http_scope
+from asyncflask.testing.scope import as_websocket, http_scope
+from asyncflask.testing.websocket import WebsocketExchange
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
@@ -89,6 +90,13 @@ class ASGITransport(httpx.AsyncBaseTransport):
         await exchange.start()
         self._open.add(exchange)
         return exchange
+
+    def make_websocket(
+        self, request: httpx.Request, subprotocols: Sequence[str] = ()
+    ) -> WebsocketExchange:
+        """Return the exchange for the WebSocket whose handshake is ``request``."""
+        scope = as_websocket(self._scope(request), subprotocols)
+        return WebsocketExchange(self.app, request, scope, grace=self.disconnect_grace)
 
     async def close_exchange(self, exchange: Exchange) -> None:
         """End an exchange that :meth:`open` began."""

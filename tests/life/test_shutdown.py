@@ -198,7 +198,7 @@ def test_everything_that_is_open_ends_at_sigterm(server: str, serve: Serve) -> N
     assert time.monotonic() - began < 10
     printed = [
         program.output.index(text)
-        for text in ("background done", "after serving, draining True", "while ended")
+        for text in ("background done", "while ended", "after serving, draining True")
     ]
     if "workers" not in server:  # where each prints
         assert printed == sorted(printed)
@@ -263,4 +263,4 @@ def test_without_a_lifespan_it_starts_itself(target: str, serve: Serve) -> None:
     assert events.read() == b"\n"
     served.program.process.wait(PATIENCE)
     output = served.program.output
-    assert output.index("after serving") < output.index("while ended")
+    assert output.index("while ended") < output.index("after serving")
