@@ -2,12 +2,13 @@
 
 The package is laid out in floors; imports at run time go only down:
 
+    ext                                     extensions, which use the public names only
     cli                                     the command
     app                                     the application, which composes everything
     testing, devserver, debug               tools that take the application as an argument
     life                                    what happens at start, in a request, at shutdown
     registrar, blueprints, commands         what is registered before the start
-    templating, static, views, sse          features
+    templating, static, sse, views          features
     helpers, files, assets                  functions for views
     ctx, globals                            the context and its proxies
     messages, sessions                      requests, responses, sessions

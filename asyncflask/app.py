@@ -40,14 +40,15 @@ from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_rou
 from asyncflask.life.routes import Router
 from asyncflask.life.self_start import starts_itself
 from asyncflask.life.serving import Serving
+from asyncflask.life.socket_steps import SocketSteps, SteppedSockets, replaced_socket_steps
 from asyncflask.life.sockets import Sockets
-from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
+from asyncflask.life.steps import SteppedDispatch, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
 from asyncflask.logging import create_logger
 from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
-from asyncflask.messages.websocket import Websocket
+from asyncflask.messages.websocket import BaseWebsocket, Websocket
 from asyncflask.registrar import setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 
     from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
-    from asyncflask.testing import FlaskClient, SyncClient
+    from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient, TestApp
 
 C = TypeVar("C", bound=ConnectionContext)
 
@@ -73,7 +74,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Steps, Serving, Starlette):
+class Flask(Declarations, SocketSteps, Serving, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -104,6 +105,8 @@ class Flask(Declarations, Steps, Serving, Starlette):
     aborter_class = Aborter
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
+    sync_test_client_class: type[SyncClient] | None = None
+    test_cli_runner_class: type[FlaskCliRunner] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -255,7 +258,8 @@ class Flask(Declarations, Steps, Serving, Starlette):
         make_read_only(self)
         dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
         self._dispatch = dispatch_class(self, self.router, plan)
-        self._dispatch.sockets = Sockets(self, self.router, plan)
+        sockets_class = SteppedSockets if replaced_socket_steps(self) else Sockets
+        self._dispatch.sockets = sockets_class(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""
@@ -300,25 +304,22 @@ class Flask(Declarations, Steps, Serving, Starlette):
         self, scope: Scope | BaseRequest, receive: Receive | None = None, send: Send | None = None
     ) -> RequestContext:
         """Return the context for an ASGI scope, or for a request, matched with the rules."""
+        if isinstance(scope, BaseRequest):
+            receive, scope = receive or scope.receive, scope.scope
         return self._context(RequestContext, scope, receive, send)
 
     def websocket_context(
-        self, scope: Scope, receive: Receive | None = None, send: Send | None = None
+        self, scope: Scope | BaseWebsocket, receive: Receive | None = None, send: Send | None = None
     ) -> WebsocketContext:
-        """Return the context for the ASGI scope of a WebSocket, matched with the rules."""
+        """:meth:`request_context` for a WebSocket."""
+        if isinstance(scope, BaseWebsocket):
+            receive, send = receive or scope._next_message, send or scope._send_message
+            scope = scope.scope
         return self._context(WebsocketContext, scope, receive, send)
 
-    def _context(
-        self,
-        cls: type[C],
-        scope: Scope | BaseRequest,
-        receive: Receive | None,
-        send: Send | None,
-    ) -> C:
-        if isinstance(scope, BaseRequest):
-            receive, scope = receive or scope.receive, scope.scope
+    def _context(self, cls: type[C], scope: Scope, receive: Receive | None, send: Send | None) -> C:
         scope["app"] = self
-        kind: Any = scope["type"].replace("http", "request")
+        kind: Any = "websocket" if cls is WebsocketContext else "request"
         endpoint = build_endpoint(self, None, raise_routing_exception, kind)
         context = cls(self, scope, receive or _no_message, send or _drop, endpoint, {})
         context.match_request()
@@ -502,7 +503,19 @@ class Flask(Declarations, Steps, Serving, Starlette):
         """Return a client for ``def`` tests; see :class:`asyncflask.testing.SyncClient`."""
         from asyncflask.testing import SyncClient
 
-        return SyncClient(self, use_cookies=use_cookies, **kwargs)
+        return (self.sync_test_client_class or SyncClient)(self, use_cookies=use_cookies, **kwargs)
+
+    def test_app(self) -> TestApp:
+        """Return what runs the lifespan around a test; see :class:`asyncflask.testing.TestApp`."""
+        from asyncflask.testing import TestApp
+
+        return TestApp(self)
+
+    def test_cli_runner(self, **kwargs: Any) -> FlaskCliRunner:
+        """Return a runner for tests of commands; see :class:`asyncflask.testing.FlaskCliRunner`."""
+        from asyncflask.testing import FlaskCliRunner
+
+        return (self.test_cli_runner_class or FlaskCliRunner)(self, **kwargs)
 
     def run(
         self,
@@ -530,7 +543,7 @@ class Flask(Declarations, Steps, Serving, Starlette):
 
         names: dict[str, Any] = {"app": self, "g": g}
         for processor in self.shell_context_processors:
-            names.update(processor())
+            names.update(self.ensure_sync(processor)())
         return names
 
 

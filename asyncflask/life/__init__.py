@@ -5,6 +5,7 @@
 ``guard``      requests that are refused
 ``routes``     the router: which endpoint a request is for
 ``dispatch``   the innermost ASGI callable: from the match to the last teardown
+``sockets``    the same for WebSockets
 ``errors``     what becomes of an exception
 ``coerce``     what becomes of a view's return value
 ``streaming``  sends a body piece by piece

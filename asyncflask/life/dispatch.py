@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
-from functools import partial
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, is_async_callable, on_loop
@@ -19,6 +19,7 @@ from asyncflask.life.coerce import make_response
 from asyncflask.life.errors import Errors
 from asyncflask.life.problem import default_response
 from asyncflask.life.streaming import Sender, Stream, TooSlowError, in_time
+from asyncflask.life.teardown import name_of, receivers, run_all
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
 from asyncflask.signals import (
     appcontext_popped,
@@ -30,7 +31,6 @@ from asyncflask.signals import (
 )
 
 if TYPE_CHECKING:
-    from blinker import Signal
     from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
 
@@ -192,7 +192,7 @@ class Dispatch:
 
     async def _begin(self, context: ConnectionContext) -> None:
         if self._opens_session:
-            await self._open_session(context)
+            await context.open_session()
         if context.started.receivers:
             await announce(context, context.started)
 
@@ -250,8 +250,8 @@ class Dispatch:
         if self._awaits_make_response:
             response = await settle(context, response)
         response = await self._process(context, response)
-        if request_finished.receivers:
-            await announce(context, request_finished, response=response)
+        if context.finished.receivers:
+            await announce(context, context.finished, response=response)
         return cast(Response, response)
 
     async def _process(self, context: ConnectionContext, response: Any) -> Any:
@@ -278,6 +278,11 @@ class Dispatch:
                 return messages
         return response
 
+    def _seconds_for(self, response: Response) -> float | None:
+        """The most seconds that sending the response may take, or None."""
+        timeout = response.timeout
+        return self._timeout if isinstance(timeout, EllipsisType) else timeout
+
     def _plain(self, context: ConnectionContext, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
         kind = value.__class__
@@ -301,13 +306,6 @@ class Dispatch:
             {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
             {"type": "http.response.body", "body": body},
         )
-
-    async def _open_session(self, context: ConnectionContext) -> None:
-        interface = self._app.session_interface
-        session: Any = await interface.open_session(self._app, context.connection)  # type: ignore[misc]
-        if session is None:
-            session = interface.make_null_session(self._app)
-        context._session = session
 
     async def _save_session(self, context: ConnectionContext, response: Response) -> None:
         app, session = self._app, context.session
@@ -347,7 +345,7 @@ class Dispatch:
         if await self._back_on_loop(context):
             with suppress(TooSlowError):
                 sending = self._send_complete(context, response)
-                await in_time(context, response, self._timeout, sending)
+                await in_time(context, self._seconds_for(response), sending)
         else:
             await response.aclose()
 
@@ -357,7 +355,7 @@ class Dispatch:
         try:
             if await self._back_on_loop(context):  # else nobody is there to get it
                 sending = self._send_streamed(context, stream)
-                await in_time(context, response, self._timeout, sending)
+                await in_time(context, self._seconds_for(response), sending)
         except (asyncio.CancelledError, TooSlowError) as exc:
             # What runs in a thread just now is closed when it is done; the task leaves at once.
             keep_going(self._end_beside(context, stream, exc))
@@ -491,36 +489,12 @@ class Dispatch:
             await self.sockets(scope, receive, send)
 
 
-async def run_all(steps: Iterable[AsyncFunction], exc: BaseException | None) -> None:
-    """Run teardown functions; one that fails is logged and does not keep the others from it."""
-    for step in steps:
-        try:
-            await step(exc)
-        except Exception:
-            _log.exception("The teardown function %r failed", _name(step))
-
-
-def receivers(context: ConnectionContext, signal: Signal) -> Iterator[AsyncFunction]:
-    """Return the receivers of a teardown signal as teardown functions."""
-    if signal.receivers:
-        for receiver in signal.receivers_for(context.app):
-            yield partial(_tell, context, receiver)
-
-
-async def _tell(context: ConnectionContext, receiver: Any, exc: BaseException | None) -> None:
-    await settle(context, receiver(context.app, exc=exc))
-
-
 async def _finish_journey(journey: Journey[None]) -> None:
     await journey
 
 
 def _returned_none(function: Any) -> TypeError:
     return TypeError(
-        f"The after_request function {_name(function)!r} returned None. It has to return the "
+        f"The after_request function {name_of(function)!r} returned None. It has to return the "
         "response, the one it was given or another."
     )
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", repr(function))

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from functools import wraps
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.exceptions import ClientDisconnected
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Send
 
     from asyncflask.concurrency import WorkerPool
-    from asyncflask.ctx import ConnectionContext, RequestContext
+    from asyncflask.ctx import ConnectionContext
     from asyncflask.life.calls import AsyncFunction
     from asyncflask.messages.response import Response
 
@@ -27,17 +26,14 @@ _log = logging.getLogger("asyncflask")
 
 
 class _ClientWatch:
-    """Cancels the task that runs here when the client goes away.
+    """Cancels the task that streams, or another, when the client goes away."""
 
-    :param gone: returns then.
-    """
-
-    def __init__(self, gone: Coroutine[Any, Any, None]) -> None:
+    def __init__(self, context: ConnectionContext, *, discard_body: bool = True) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self.gone = False
-        self._watcher = asyncio.create_task(gone)
+        self._watcher = asyncio.create_task(context.disconnected(discard=discard_body))
         self._watcher.add_done_callback(self._notice)
 
     def _notice(self, watcher: asyncio.Task[Any]) -> None:
@@ -62,8 +58,8 @@ def cancel_on_disconnect(view: AsyncFunction) -> AsyncFunction:
 
     @wraps(view)
     async def watched(**params: Any) -> Any:
-        request = cast("RequestContext", current.get().request_context).request
-        watch = _ClientWatch(request.body.disconnected(discard=False))
+        context = cast("ConnectionContext", current.get().request_context)
+        watch = _ClientWatch(context, discard_body=False)
         try:
             value = await view(**params)
         except asyncio.CancelledError:
@@ -83,17 +79,13 @@ class TooSlowError(TimeoutError):
 
 
 async def in_time(
-    context: ConnectionContext,
-    response: Response,
-    default: float | None,
-    sending: Coroutine[Any, Any, None],
+    context: ConnectionContext, seconds: float | None, sending: Coroutine[Any, Any, None]
 ) -> None:
     """Await the sending of a response, unless it takes too long.
 
-    :param default: the seconds it may take if the response does not say; None: any time.
+    :param seconds: the most it may take, or None.
     :raises TooSlowError: it does. The client sees that the response is incomplete.
     """
-    seconds = default if isinstance(response.timeout, EllipsisType) else response.timeout
     if seconds is None:
         await sending
         return
@@ -156,7 +148,7 @@ class Stream:
             sees that the response is incomplete.
         """
         chunks = cast("AsyncIterator[Any]", self._chunks)
-        watch = _ClientWatch(context.disconnected())
+        watch = _ClientWatch(context)
 
         async def put(body: bytes, more: bool) -> None:
             try:
