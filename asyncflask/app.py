@@ -35,18 +35,20 @@ from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
-from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
+from asyncflask.life.lifespan import no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.self_start import starts_itself
+from asyncflask.life.serving import Serving
+from asyncflask.life.socket_steps import SocketSteps, SteppedSockets, replaced_socket_steps
 from asyncflask.life.sockets import Sockets
-from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
+from asyncflask.life.steps import SteppedDispatch, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
-from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
 from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
-from asyncflask.messages.websocket import Websocket
+from asyncflask.messages.websocket import BaseWebsocket, Websocket
 from asyncflask.registrar import setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
 
     from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
-    from asyncflask.testing import FlaskClient, SyncClient, TestApp
+    from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient, TestApp
 
 C = TypeVar("C", bound=ConnectionContext)
 
@@ -72,7 +74,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Steps, Workers, Starlette):
+class Flask(Declarations, SocketSteps, Serving, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -104,6 +106,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
     sync_test_client_class: type[SyncClient] | None = None
+    test_cli_runner_class: type[FlaskCliRunner] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -142,7 +145,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
         self._init_starlette(middleware)
         self.aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
-        self.background_tasks = BackgroundTasks()
+        self._init_serving()
         self.extensions: dict[str, Any] = {}
         self.jinja_options = dict(self.jinja_options)
         self._dispatch: Dispatch | None = None
@@ -255,7 +258,8 @@ class Flask(Declarations, Steps, Workers, Starlette):
         make_read_only(self)
         dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
         self._dispatch = dispatch_class(self, self.router, plan)
-        self._dispatch.sockets = Sockets(self, self.router, plan)
+        sockets_class = SteppedSockets if replaced_socket_steps(self) else Sockets
+        self._dispatch.sockets = sockets_class(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""
@@ -265,7 +269,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
             app = self.dispatch
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-        return app if app is self.dispatch else OriginForm(app)
+        return starts_itself(self, app if app is self.dispatch else OriginForm(app))
 
     @property
     def dispatch(self) -> Dispatch:
@@ -281,7 +285,9 @@ class Flask(Declarations, Steps, Workers, Starlette):
     def _sends_plain_values(self) -> bool:
         """Whether a plain return value can be sent without making a response of it."""
         return type(self).make_response is Flask.make_response and (
-            self.response_class is Response and "make_response" not in self.__dict__
+            self.response_class is Response
+            and "make_response" not in self.__dict__
+            and self.config["RESPONSE_TIMEOUT"] is None
         )
 
     def _opens_session_first(self) -> bool:
@@ -298,25 +304,22 @@ class Flask(Declarations, Steps, Workers, Starlette):
         self, scope: Scope | BaseRequest, receive: Receive | None = None, send: Send | None = None
     ) -> RequestContext:
         """Return the context for an ASGI scope, or for a request, matched with the rules."""
+        if isinstance(scope, BaseRequest):
+            receive, scope = receive or scope.receive, scope.scope
         return self._context(RequestContext, scope, receive, send)
 
     def websocket_context(
-        self, scope: Scope, receive: Receive | None = None, send: Send | None = None
+        self, scope: Scope | BaseWebsocket, receive: Receive | None = None, send: Send | None = None
     ) -> WebsocketContext:
-        """Return the context for the ASGI scope of a WebSocket, matched with the rules."""
+        """:meth:`request_context` for a WebSocket."""
+        if isinstance(scope, BaseWebsocket):
+            receive, send = receive or scope._next_message, send or scope._send_message
+            scope = scope.scope
         return self._context(WebsocketContext, scope, receive, send)
 
-    def _context(
-        self,
-        cls: type[C],
-        scope: Scope | BaseRequest,
-        receive: Receive | None,
-        send: Send | None,
-    ) -> C:
-        if isinstance(scope, BaseRequest):
-            receive, scope = receive or scope.receive, scope.scope
+    def _context(self, cls: type[C], scope: Scope, receive: Receive | None, send: Send | None) -> C:
         scope["app"] = self
-        kind: Any = scope["type"].replace("http", "request")
+        kind: Any = "websocket" if cls is WebsocketContext else "request"
         endpoint = build_endpoint(self, None, raise_routing_exception, kind)
         context = cls(self, scope, receive or _no_message, send or _drop, endpoint, {})
         context.match_request()
@@ -508,6 +511,12 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
         return TestApp(self)
 
+    def test_cli_runner(self, **kwargs: Any) -> FlaskCliRunner:
+        """Return a runner for tests of commands; see :class:`asyncflask.testing.FlaskCliRunner`."""
+        from asyncflask.testing import FlaskCliRunner
+
+        return (self.test_cli_runner_class or FlaskCliRunner)(self, **kwargs)
+
     def run(
         self,
         host: str | None = None,
@@ -534,7 +543,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
         names: dict[str, Any] = {"app": self, "g": g}
         for processor in self.shell_context_processors:
-            names.update(processor())
+            names.update(self.ensure_sync(processor)())
         return names
 
 

@@ -335,8 +335,11 @@ class ConnectionContext(AppContext):
         """The request or the WebSocket, for what they share."""
         raise NotImplementedError
 
-    async def disconnected(self) -> None:
-        """Return when the client has gone; what it sends before that is dropped or kept."""
+    async def disconnected(self, *, discard: bool = True) -> None:
+        """Return when the client has gone; what it sends before that is dropped or kept.
+
+        :param discard: drop what nobody has begun to read.
+        """
         raise NotImplementedError
 
     @property
@@ -437,8 +440,8 @@ class RequestContext(ConnectionContext):
                 self._request.routing_exception = self.routing_exception
         return self._request
 
-    async def disconnected(self) -> None:
-        await self.request.body.disconnected()
+    async def disconnected(self, *, discard: bool = True) -> None:
+        await self.request.body.disconnected(discard=discard)
 
     @property
     def has_form(self) -> bool:
@@ -478,7 +481,7 @@ class WebsocketContext(ConnectionContext):
                 self._websocket.routing_exception = self.routing_exception
         return self._websocket
 
-    async def disconnected(self) -> None:
+    async def disconnected(self, *, discard: bool = True) -> None:
         while (await self.receive())["type"] != "websocket.disconnect":
             pass
 

@@ -160,11 +160,11 @@ def _describe_loader(loader: BaseLoader) -> Iterator[str]:
 def _describe_blueprint() -> Iterator[str]:
     """Say that a blueprint's view has asked, when it did, and where its templates belong."""
     context = current.get(None)
-    asking = None if context is None else context.request_context
-    if asking is not None and asking.request.blueprint is not None:
+    asking = None if context is None else context.connection_context
+    if asking is not None and asking.connection.blueprint is not None:
         yield (
             "  It was looked up from an endpoint that belongs to the blueprint "
-            f"{asking.request.blueprint!r}. Is its file in another folder?"
+            f"{asking.connection.blueprint!r}. Is its file in another folder?"
         )
         yield "  See https://flask.palletsprojects.com/blueprints/#templates"
 

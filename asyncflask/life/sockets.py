@@ -7,6 +7,7 @@ response. After that no response can be sent, and the answer's status becomes a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from asyncflask.concurrency import on_loop
 from asyncflask.ctx import ConnectionContext, WebsocketContext
-from asyncflask.life.calls import announce, call_function, settle
+from asyncflask.life.calls import announce, call_function
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.guard import refuse_origin
 from asyncflask.signals import websocket_received, websocket_sent
@@ -38,7 +39,6 @@ _CLOSE_CODES = {400: 1007, 413: 1009, 503: 1013}
 
 #: Headers of a response that the handshake has its own of, or none.
 _OF_RESPONSES = frozenset({"content-type", "content-length", "vary"})
-
 
 #: Seconds that a view does not read before somebody looks whether its client is there still.
 _LOOK_AFTER = 1.0
@@ -123,7 +123,7 @@ class Sockets(Dispatch):
     # What is the same as for requests up to here.
 
     async def _recover(self, context: ConnectionContext, exc: BaseException) -> Any:
-        if _is_interrupted(context, exc) or _is_disconnect(exc):
+        if _is_interrupted(context, exc) or is_disconnect(exc):
             if context.answered:
                 return None
             try:
@@ -132,27 +132,31 @@ class Sockets(Dispatch):
                 exc = failure
         try:
             return await super()._recover(context, exc)
-        except Exception:  # it is to reach the server, which the client need not wait for
-            await self._close(context, 1011)
+        except Exception:  # it is to reach the server, or the test
+            if context.websocket.accepted:
+                await self._close(context, 1011)
             raise
 
     async def _finalize(self, context: ConnectionContext, value: Any) -> Any:
+        if value is not None:
+            return await super()._finalize(context, value)
+        context.answered = True
+        response = await self._process(context, None)
+        if context.finished.receivers:
+            await announce(context, context.finished, response=response)
+        return response
+
+    async def _process(self, context: ConnectionContext, response: Any) -> Any:
         """Let the hooks see the response that refuses the handshake, or None where there is none.
 
         Other than after a request, they need not return it.
         """
-        context.answered = True
-        response: Response | None = None
-        if value is not None:
-            response = await settle(context, self._app.make_response(value))
         for function in context.after_functions or ():
             response = await call_function(context, function, response) or response
         for function in context.endpoint.after:
             response = await function(response) or response
         if response is not None and context._session is not None and not context.sent:
             await self._save_session(context, response)
-        if context.finished.receivers:
-            await announce(context, context.finished, response=response)
         return response
 
     def _messages(self, context: ConnectionContext, response: Any) -> Any:
@@ -165,8 +169,8 @@ class Sockets(Dispatch):
             context.send = _refusing(context.scope, context.send)
             await super()._conclude(context, answer)
             return
-        code = 1000 if answer is None else close_code(answer.status_code)
         try:
+            code = 1000 if answer is None else close_code(answer.status_code)
             await self._close(context, code if context.error is None else 1011)
             if answer is not None:
                 await answer.aclose()
@@ -311,6 +315,7 @@ class _Line:
             self._task.cancel()
 
     def _start(self, name: str, seconds: float, function: Callable[[], None]) -> None:
+        self._stop(name)
         if self._may_cancel:
             self._timers[name] = self._loop.call_later(seconds, function)
 
@@ -339,10 +344,11 @@ def _refusing(scope: Scope, send: Send) -> Send:
 
     async def refuse_with(message: Message) -> None:
         kind = message["type"].removeprefix("websocket.")
-        if extended:
-            await send({**message, "type": f"websocket.{kind}"})
-        elif kind == "http.response.start":
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        with contextlib.suppress(OSError):  # the client has gone, and will not miss it
+            if extended:
+                await send({**message, "type": f"websocket.{kind}"})
+            elif kind == "http.response.start":
+                await send({"type": "websocket.close", "code": 1008, "reason": ""})
 
     return refuse_with
 
@@ -356,7 +362,7 @@ def _is_interrupted(context: Any, exc: BaseException) -> bool:
     return task.uncancel() == 0 and isinstance(exc, asyncio.CancelledError)
 
 
-def _is_disconnect(exc: BaseException) -> bool:
+def is_disconnect(exc: BaseException) -> bool:
     """Whether an exception, or each in a group, only tells that the connection has ended."""
     if isinstance(exc, BaseExceptionGroup):
         return exc.split(WebSocketDisconnect)[1] is None

@@ -18,13 +18,12 @@ from asyncflask.ctx import ConnectionContext, RequestContext, current, has_reque
 from asyncflask.exceptions import FormDataRoutingRedirect, WorkerPoolFullError
 from asyncflask.lazy import lazy
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle, take, take_here
-from asyncflask.life.dispatch import Dispatch, receivers, run_all
+from asyncflask.life.dispatch import Dispatch
+from asyncflask.life.teardown import receivers, run_all
 from asyncflask.signals import (
     appcontext_popped,
     appcontext_pushed,
     appcontext_tearing_down,
-    request_finished,
-    request_tearing_down,
 )
 
 if TYPE_CHECKING:
@@ -184,13 +183,20 @@ class Steps:
 
     def _take(self, name: str, *args: Any) -> Any:
         """Take a step as the framework does, for whichever code asks."""
-        context = current.get().request_context
-        if context is None:
-            raise RuntimeError(f"'{name}' is a step of a request, and there is none here.")
-        make = partial(getattr(self._steps, name), context, *args)
+        context = current.get().connection_context
+        place = self._place_of(name, context)
+        if context is None or place is None:
+            kind = "WebSocket" if "websocket" in name else "request"
+            raise RuntimeError(f"'{name}' is a step of a {kind}, and there is none here.")
+        steps, step = place
+        make = partial(getattr(steps, step), context, *args)
         if running_loop() is None:
             return take_here(context, make)
         return Pending(partial(take, context, make), f"app.{name}(...)")
+
+    def _place_of(self, name: str, context: ConnectionContext | None) -> tuple[Any, str] | None:
+        """Return what takes a step in ``context``, and the name it has there."""
+        return None if context is None else (self._steps, name)
 
     @lazy
     def _steps(self) -> SteppedDispatch:
@@ -249,11 +255,10 @@ class SteppedDispatch(Dispatch):
             try:
                 if appcontext_pushed.receivers:
                     await announce(context, appcontext_pushed)
-                response = await self.take(context, "handle_request", context.request)
+                response = await self.take(context, "handle_request", context.connection)
                 answer = self._messages(context, response)
             except BaseException as exc:
-                context.answered = True  # the error handlers were asked
-                answer = await self._recover(context, exc)
+                answer = await self._recover_step(context, exc)
             await self._conclude(context, answer)
         finally:
             if token is not None:
@@ -261,9 +266,13 @@ class SteppedDispatch(Dispatch):
             if appcontext_popped.receivers:
                 await announce(context, appcontext_popped)
 
+    async def _recover_step(self, context: ConnectionContext, exc: BaseException) -> Any:
+        context.answered = True  # the error handlers were asked
+        return await self._recover(context, exc)
+
     # The steps.
 
-    async def handle_request(self, context: ConnectionContext, _request: BaseRequest) -> Any:
+    async def handle_request(self, context: ConnectionContext, _request: Connection) -> Any:
         """Answer a request; what nobody handles goes to ``handle_exception``."""
         try:
             return await self.take(context, "full_dispatch_request")
@@ -299,8 +308,8 @@ class SteppedDispatch(Dispatch):
         response = await settle(context, self._app.make_response(value))
         try:
             response = await self.take(context, "process_response", response)
-            if request_finished.receivers:
-                await announce(context, request_finished, response=response)
+            if context.finished.receivers:
+                await announce(context, context.finished, response=response)
         except Exception:
             if not from_error_handler:
                 raise
@@ -346,7 +355,7 @@ class SteppedDispatch(Dispatch):
         of_request = len(functions) - len(self._app.teardown_appcontext_funcs)
         if name == "do_teardown_request":
             yield from functions[:of_request]
-            yield from receivers(context, request_tearing_down)
+            yield from receivers(context, context.tearing_down)
         else:
             yield from functions[of_request:]
             yield from receivers(context, appcontext_tearing_down)

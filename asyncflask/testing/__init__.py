@@ -12,7 +12,8 @@
 ``transport``    from httpx to ASGI; ``exchange`` plays the server for one request, ``lifespan``
                  starts the application and shuts it down
 
-The names below are loaded at first use: importing this package does not import httpx.
+The names below are loaded at first use: importing this package does not import httpx. The runner
+of commands, ``app.test_cli_runner()``, stands with them and belongs to ``asyncflask.cli``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asyncflask.cli.runner import FlaskCliRunner as FlaskCliRunner
     from asyncflask.testing.client import FlaskClient as FlaskClient
     from asyncflask.testing.connection import HTTPConnection as HTTPConnection
     from asyncflask.testing.environ import EnvironBuilder as EnvironBuilder
@@ -34,22 +36,24 @@ if TYPE_CHECKING:
     from asyncflask.testing.websocket import WebsocketResponseError as WebsocketResponseError
 
 _HOMES = {
-    "ASGITransport": "transport",
-    "EnvironBuilder": "environ",
-    "FlaskClient": "client",
-    "HTTPConnection": "connection",
-    "SyncClient": "sync_client",
-    "TestApp": "lifespan",
-    "TestResponse": "response",
-    "WebsocketDisconnectError": "websocket",
-    "WebsocketResponseError": "websocket",
-    "make_scope": "scope",
-    "make_websocket_scope": "scope",
+    "ASGITransport": "asyncflask.testing.transport",
+    "EnvironBuilder": "asyncflask.testing.environ",
+    "FlaskCliRunner": "asyncflask.cli.runner",
+    "FlaskClient": "asyncflask.testing.client",
+    "HTTPConnection": "asyncflask.testing.connection",
+    "SyncClient": "asyncflask.testing.sync_client",
+    "TestApp": "asyncflask.testing.lifespan",
+    "TestResponse": "asyncflask.testing.response",
+    "WebsocketDisconnectError": "asyncflask.testing.websocket",
+    "WebsocketResponseError": "asyncflask.testing.websocket",
+    "make_scope": "asyncflask.testing.scope",
+    "make_websocket_scope": "asyncflask.testing.scope",
 }
 
 __all__ = [
     "ASGITransport",
     "EnvironBuilder",
+    "FlaskCliRunner",
     "FlaskClient",
     "HTTPConnection",
     "SyncClient",
@@ -65,4 +69,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -126,6 +126,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         )
         if self._lifespan is not None:
             scope["state"] = self._state.copy()
+        scope["asyncflask.self_start"] = False  # without a lifespan nothing is to be run
         return {**scope, **self.scope_base, **request.extensions.get("scope", {})}
 
 

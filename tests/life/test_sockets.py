@@ -290,6 +290,44 @@ async def play(app: Flask, path: str, *messages: Any, send: Any = None, **scope:
     return sent
 
 
+@pytest.mark.parametrize("extensions", [{}, {"websocket.http.response": {}}])
+async def test_a_client_that_has_gone_misses_no_refusal(extensions: Any) -> None:
+    """That it cannot be sent is no error."""
+    app = make_app()
+    torn: list[Any] = []
+    app.teardown_websocket(torn.append)
+
+    @app.websocket("/ws")
+    async def view() -> Any:
+        return "no", 400
+
+    async def send(message: Any) -> None:
+        raise OSError("The client has gone.")
+
+    await play(app, "/ws", send=send, extensions=extensions)
+    assert torn == [None]
+
+
+async def test_a_hook_that_returns_nonsense_leaves_nothing_open() -> None:
+    """It is the user's mistake, and the teardown runs all the same."""
+    app = make_app()
+    torn: list[Any] = []
+    app.teardown_websocket(torn.append)
+
+    @app.websocket("/ws")
+    async def view() -> None:
+        await websocket.accept()
+
+    @app.after_websocket
+    async def after(response: Any) -> Any:
+        return True
+
+    with pytest.raises(AttributeError):
+        await end_of(app)
+    await until(lambda: torn)
+    assert len(torn) == 1
+
+
 async def test_requests_and_websockets_have_rules_of_their_own() -> None:
     """One path may have both; with one of them the other is a 400, as with Werkzeug."""
     app = make_app()
@@ -423,6 +461,15 @@ async def test_an_unhandled_error_before_it_is_a_500() -> None:
     app.testing = True
     with pytest.raises(RuntimeError, match="a bug"):
         await end_of(app)
+    # The server makes the response then: nothing is sent.
+    sent: list[Any] = []
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await play(app, "/ws", send=keep)
+    assert sent == []
 
 
 async def test_debug_mode_has_its_page_and_raises() -> None:
@@ -437,6 +484,7 @@ async def test_debug_mode_has_its_page_and_raises() -> None:
             await websocket.accept()
         raise RuntimeError("a bug")
 
+    host = [(b"host", b"localhost")]
     for when, expected in [("now", WebsocketResponseError), ("later", WebsocketDisconnectError)]:
         with pytest.raises(RuntimeError, match="a bug"):
             await end_of(app, f"/{when}", headers={"Accept": "text/html"})
@@ -446,7 +494,7 @@ async def test_debug_mode_has_its_page_and_raises() -> None:
             sent.append(message)
 
         with pytest.raises(RuntimeError, match="a bug"):
-            await play(app, f"/{when}", send=keep, client=("127.0.0.1", 1))
+            await play(app, f"/{when}", send=keep, client=("127.0.0.1", 1), headers=host)
         assert sent[-1]["type"] == "websocket.close", expected
 
 
@@ -1002,6 +1050,11 @@ async def test_test_contexts() -> None:
     async with app.test_websocket_context("wss://example.org/nowhere"):
         assert websocket.url == "wss://example.org/nowhere"
         assert isinstance(websocket.routing_exception, asyncflask.messages.connection.HTTPException)
+    async with app.test_websocket_context("/ws/a") as context:
+        # Quart gives the WebSocket itself.
+        again = app.websocket_context(context.websocket)
+        assert again.websocket.view_args == {"room": "a"}
+        assert again.receive is context.receive
     with app.test_request_context("/"):
         assert json.dumps(1) == "1"
 
