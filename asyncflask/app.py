@@ -6,12 +6,12 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from starlette.applications import Starlette
 from starlette.datastructures import State
@@ -21,38 +21,60 @@ from werkzeug.exceptions import Aborter
 from asyncflask import helpers
 from asyncflask.concurrency import is_async_callable
 from asyncflask.config import DEFAULT_CONFIG, Config, ConfigAttribute
-from asyncflask.ctx import AppContext, RequestContext, _AppCtxGlobals, current
+from asyncflask.ctx import (
+    AppContext,
+    ConnectionContext,
+    RequestContext,
+    WebsocketContext,
+    _AppCtxGlobals,
+    current,
+)
 from asyncflask.declarations import Declarations
+from asyncflask.exceptions import SetupError
 from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
-from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
+from asyncflask.life.lifespan import no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
-from asyncflask.life.steps import SteppedDispatch, Steps, replaced_steps
+from asyncflask.life.self_start import starts_itself
+from asyncflask.life.serving import Serving
+from asyncflask.life.socket_steps import SocketSteps, SteppedSockets, replaced_socket_steps
+from asyncflask.life.sockets import Sockets
+from asyncflask.life.steps import SteppedDispatch, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
-from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
-from asyncflask.messages.request import Request
+from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
+from asyncflask.messages.websocket import BaseWebsocket, Websocket
 from asyncflask.registrar import setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
-from asyncflask.templating import Environment, create_environment
+from asyncflask.templating import (
+    DispatchingJinjaLoader,
+    Environment,
+    create_environment,
+    update_template_context,
+)
 
 if TYPE_CHECKING:
+    from jinja2 import BaseLoader
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
-    from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient
+    from asyncflask.messages.connection import Connection
+    from asyncflask.routing.adapter import MapAdapter
+    from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient, TestApp
+
+C = TypeVar("C", bound=ConnectionContext)
 
 
 def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, Steps, Workers, Starlette):
+class Flask(Declarations, SocketSteps, Serving, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -75,14 +97,16 @@ class Flask(Declarations, Steps, Workers, Starlette):
     app_ctx_globals_class = _AppCtxGlobals
     config_class = Config
     jinja_environment = Environment
-    jinja_options: Mapping[str, Any] = MappingProxyType({})
+    jinja_options: dict[str, Any] = {}  # noqa: RUF012 - each application gets a copy of its own
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     request_class = Request
     response_class = Response
+    websocket_class = Websocket
     aborter_class = Aborter
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
     test_cli_runner_class: type[FlaskCliRunner] | None = None
+    sync_test_client_class: type[SyncClient] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -111,9 +135,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
         Declarations.__init__(
             self, import_name, static_folder, static_url_path, template_folder, root_path
         )
-        self.instance_path = instance_path or helpers.find_instance_path(
-            import_name, self.root_path
-        )
+        self.instance_path = instance_path or self.auto_find_instance_path()
         if not os.path.isabs(self.instance_path):
             raise ValueError(f"instance_path must be absolute, not {self.instance_path!r}.")
         self.config = self.make_config(instance_relative_config)
@@ -121,10 +143,11 @@ class Flask(Declarations, Steps, Workers, Starlette):
         self.subdomain_matching = subdomain_matching
         self._user_lifespan = _as_lifespan(lifespan)
         self._init_starlette(middleware)
-        self.aborter = self.aborter_class()
+        self.aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
-        self.background_tasks = BackgroundTasks()
+        self._init_serving()
         self.extensions: dict[str, Any] = {}
+        self.jinja_options = dict(self.jinja_options)
         self._dispatch: Dispatch | None = None
         if self.has_static_folder:
             self._add_static_rule(static_host)
@@ -141,7 +164,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
     def _add_static_rule(self, static_host: str | None) -> None:
         if bool(static_host) != self.url_map.host_matching:
-            raise ValueError("'static_host' and 'host_matching' go together: give both or neither.")
+            raise SetupError("'static_host' and 'host_matching' go together: give both or neither.")
         self.add_url_rule(
             f"{self.static_url_path}/<path:filename>",
             endpoint="static",
@@ -172,8 +195,6 @@ class Flask(Declarations, Steps, Workers, Starlette):
     @debug.setter
     def debug(self, value: bool) -> None:
         self.config["DEBUG"] = value
-        if self.config["TEMPLATES_AUTO_RELOAD"] is None and "jinja_env" in self.__dict__:
-            self.jinja_env.auto_reload = value
 
     def make_config(self, instance_relative: bool = False) -> Config:
         """Return the config an application starts with; subclasses may return another."""
@@ -181,6 +202,14 @@ class Flask(Declarations, Steps, Workers, Starlette):
         defaults = dict(self.default_config)
         defaults["DEBUG"] = helpers.get_debug_flag()
         return self.config_class(root_path, defaults)
+
+    def make_aborter(self) -> Aborter:
+        """Make ``app.aborter``, which :func:`asyncflask.abort` calls."""
+        return self.aborter_class()
+
+    def auto_find_instance_path(self) -> str:
+        """Return the folder for files of this installation, where none was given."""
+        return helpers.find_instance_path(self.import_name, self.root_path)
 
     def open_instance_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
@@ -229,6 +258,8 @@ class Flask(Declarations, Steps, Workers, Starlette):
         make_read_only(self)
         dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
         self._dispatch = dispatch_class(self, self.router, plan)
+        sockets_class = SteppedSockets if replaced_socket_steps(self) else Sockets
+        self._dispatch.sockets = sockets_class(self, self.router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""
@@ -238,7 +269,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
             app = self.dispatch
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-        return app if app is self.dispatch else OriginForm(app)
+        return starts_itself(self, app if app is self.dispatch else OriginForm(app))
 
     @property
     def dispatch(self) -> Dispatch:
@@ -254,7 +285,9 @@ class Flask(Declarations, Steps, Workers, Starlette):
     def _sends_plain_values(self) -> bool:
         """Whether a plain return value can be sent without making a response of it."""
         return type(self).make_response is Flask.make_response and (
-            self.response_class is Response and "make_response" not in self.__dict__
+            self.response_class is Response
+            and "make_response" not in self.__dict__
+            and self.config["RESPONSE_TIMEOUT"] is None
         )
 
     def _opens_session_first(self) -> bool:
@@ -268,20 +301,28 @@ class Flask(Declarations, Steps, Workers, Starlette):
         return AppContext(self)
 
     def request_context(
-        self, scope: Scope, receive: Receive | None = None, send: Send | None = None
+        self, scope: Scope | BaseRequest, receive: Receive | None = None, send: Send | None = None
     ) -> RequestContext:
-        """Return the context for an ASGI scope, matched with the rules."""
-        route, endpoint, params, error = self.router.find(scope)
-        if endpoint is None:
-            name = None if error is not None else getattr(route, "name", None)
-            view = self.view_functions.get(name or "", raise_routing_exception)
-            endpoint = build_endpoint(self, name if name in self.view_functions else None, view)
-        scope.update(route=route, endpoint=endpoint.function, path_params=params, app=self)
-        context = RequestContext(
-            self, scope, receive or _no_message, send or _drop, endpoint, params
-        )
-        if error is not None:
-            context.routing_exception = error
+        """Return the context for an ASGI scope, or for a request, matched with the rules."""
+        if isinstance(scope, BaseRequest):
+            receive, scope = receive or scope.receive, scope.scope
+        return self._context(RequestContext, scope, receive, send)
+
+    def websocket_context(
+        self, scope: Scope | BaseWebsocket, receive: Receive | None = None, send: Send | None = None
+    ) -> WebsocketContext:
+        """:meth:`request_context` for a WebSocket."""
+        if isinstance(scope, BaseWebsocket):
+            receive, send = receive or scope._next_message, send or scope._send_message
+            scope = scope.scope
+        return self._context(WebsocketContext, scope, receive, send)
+
+    def _context(self, cls: type[C], scope: Scope, receive: Receive | None, send: Send | None) -> C:
+        scope["app"] = self
+        kind: Any = "websocket" if cls is WebsocketContext else "request"
+        endpoint = build_endpoint(self, None, raise_routing_exception, kind)
+        context = cls(self, scope, receive or _no_message, send or _drop, endpoint, {})
+        context.match_request()
         return context
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> RequestContext:
@@ -299,11 +340,21 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
         return self.request_context(scope, receive)
 
+    def test_websocket_context(self, path: str = "/", **kwargs: Any) -> WebsocketContext:
+        """Return the context of a WebSocket made up here.
+
+        The arguments are those of :meth:`test_request_context` that a handshake can have, and
+        ``subprotocols``.
+        """
+        from asyncflask.testing import make_websocket_scope
+
+        return self.websocket_context(make_websocket_scope(self, path, **kwargs))
+
     def _current_scope(self) -> Scope | None:
-        """The ASGI scope of the request that is being handled, if there is one."""
+        """The ASGI scope of the request or WebSocket that is being handled, if there is one."""
         context = current.get(None)
-        request_context = None if context is None else context.request_context
-        return None if request_context is None else request_context.scope
+        connection = None if context is None else context.connection_context
+        return None if connection is None else connection.scope
 
     def do_teardown(self, context: AppContext, exc: BaseException | None = None) -> None:
         """Run the teardown functions of a context that plain code has pushed."""
@@ -340,16 +391,15 @@ class Flask(Declarations, Steps, Workers, Starlette):
     ) -> None:
         """Log an error that nobody handled; subclasses may do more."""
         scope = self._current_scope() or {}
-        self.logger.error(
-            "Exception on %s [%s]", scope.get("path"), scope.get("method"), exc_info=exc_info
-        )
+        kind = "WebSocket" if scope.get("type") == "websocket" else scope.get("method")
+        self.logger.error("Exception on %s [%s]", scope.get("path"), kind, exc_info=exc_info)
 
     def _propagates(self) -> bool:
         """Whether errors that nobody handles reach the server, or the test."""
         propagate = self.config["PROPAGATE_EXCEPTIONS"]
         return self.testing or self.debug if propagate is None else bool(propagate)
 
-    def debug_response(self, context: RequestContext, exc: Exception) -> Response | None:
+    def debug_response(self, context: ConnectionContext, exc: Exception) -> Response | None:
         """The page that explains an error in debug mode, to a client on this machine only."""
         if not self.debug or self.testing:
             return None
@@ -357,7 +407,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
         if not may_show(context.scope):
             return None
-        if context.request.accept_mimetypes.accept_html:
+        if context.connection.accept_mimetypes.accept_html:
             body, mimetype = render_error_page(exc, context.scope), "text/html"
         else:
             body, mimetype = render_error_text(exc, context.scope), "text/plain"
@@ -367,6 +417,7 @@ class Flask(Declarations, Steps, Workers, Starlette):
 
     def url_for(
         self,
+        /,
         endpoint: str,
         *,
         _anchor: str | None = None,
@@ -385,6 +436,14 @@ class Flask(Declarations, Steps, Workers, Starlette):
             _external=_external,
             **values,
         )
+
+    def create_url_adapter(self, request: Connection | None) -> MapAdapter | None:
+        """Return what builds URLs: the rules, bound to a request or to ``SERVER_NAME``.
+
+        :param request: None outside of requests.
+        :returns: None where neither is there. Requests are matched by other means.
+        """
+        return helpers.make_url_adapter(self, request)
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, Any]) -> None:
         """Let the ``url_defaults`` functions add to the values for a URL."""
@@ -406,6 +465,17 @@ class Flask(Declarations, Steps, Workers, Starlette):
     def create_jinja_environment(self) -> Environment:
         """Make the Jinja environment; subclasses may return another."""
         return create_environment(self)
+
+    def create_global_jinja_loader(self) -> BaseLoader:
+        """Make the loader of the environment; subclasses may return another."""
+        return DispatchingJinjaLoader(self)
+
+    def update_template_context(self, context: dict[str, Any]) -> Awaitable[None]:
+        """Add to the variables of a template what is always there, and what processors give.
+
+        In ``async def`` code it is awaited. Overridden, it may be ``def`` or ``async def``.
+        """
+        return update_template_context(self, context)
 
     def select_jinja_autoescape(self, filename: str | None) -> bool:
         """Whether a template is escaped: by its extension, and every string."""
@@ -433,7 +503,13 @@ class Flask(Declarations, Steps, Workers, Starlette):
         """Return a client for ``def`` tests; see :class:`asyncflask.testing.SyncClient`."""
         from asyncflask.testing import SyncClient
 
-        return SyncClient(self, use_cookies=use_cookies, **kwargs)
+        return (self.sync_test_client_class or SyncClient)(self, use_cookies=use_cookies, **kwargs)
+
+    def test_app(self) -> TestApp:
+        """Return what runs the lifespan around a test; see :class:`asyncflask.testing.TestApp`."""
+        from asyncflask.testing import TestApp
+
+        return TestApp(self)
 
     def test_cli_runner(self, **kwargs: Any) -> FlaskCliRunner:
         """Return a runner for tests of commands; see :class:`asyncflask.testing.FlaskCliRunner`."""

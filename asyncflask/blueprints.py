@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from starlette.middleware import Middleware
 
 from asyncflask.exceptions import SetupError
 from asyncflask.registrar import (
     Registrar,
-    check_name,
     endpoint_of,
     exception_class_and_code,
+    named,
     setupmethod,
 )
 
@@ -130,8 +130,9 @@ class Blueprint(Registrar):
     def _check_setup_finished(self, method: str) -> None:
         if self._registered:
             raise SetupError(
-                f"'{method}' was called on the blueprint {self.name!r} after it was registered, so "
-                "it would have no effect. Register the blueprint after everything on it is set up."
+                f"The setup method '{method}' was called on the blueprint {self.name!r} after it "
+                "was registered, so it would have no effect. Register the blueprint after "
+                "everything on it is set up."
             )
 
     @setupmethod
@@ -263,6 +264,10 @@ class Blueprint(Registrar):
         self.record_once(lambda state: getattr(state.app, attribute)[None].append(f))
         return f
 
+    def _on_serving(self, attribute: str, f: F) -> F:
+        self.record_once(lambda state: getattr(state.app, attribute).append(f))
+        return f
+
     @setupmethod
     def before_app_request(self, f: F) -> F:
         """``before_request`` for every request of the application."""
@@ -277,6 +282,35 @@ class Blueprint(Registrar):
     def teardown_app_request(self, f: F) -> F:
         """``teardown_request`` for every request of the application."""
         return self._on_app("teardown_request_funcs", f)
+
+    @setupmethod
+    def before_app_websocket(self, f: F) -> F:
+        """``before_websocket`` for every WebSocket of the application."""
+        return self._on_app("before_websocket_funcs", f)
+
+    @setupmethod
+    def after_app_websocket(self, f: F) -> F:
+        """``after_websocket`` for every WebSocket of the application."""
+        return self._on_app("after_websocket_funcs", f)
+
+    @setupmethod
+    def teardown_app_websocket(self, f: F) -> F:
+        """``teardown_websocket`` for every WebSocket of the application."""
+        return self._on_app("teardown_websocket_funcs", f)
+
+    def before_app_serving(self, f: F) -> F:
+        """``before_serving`` of the application."""
+        return self._on_serving("before_serving_funcs", f)
+
+    @setupmethod
+    def while_app_serving(self, f: F) -> F:
+        """``while_serving`` of the application."""
+        return self._on_serving("while_serving_gens", f)
+
+    @setupmethod
+    def after_app_serving(self, f: F) -> F:
+        """``after_serving`` of the application."""
+        return self._on_serving("after_serving_funcs", f)
 
     @setupmethod
     def app_context_processor(self, f: F) -> F:
@@ -307,41 +341,47 @@ class Blueprint(Registrar):
 
         return decorator
 
-    def app_template_filter(self, name: str | None = None) -> Callable[[F], F]:
+    @overload
+    def app_template_filter(self, name: F) -> F: ...
+
+    @overload
+    def app_template_filter(self, name: str | None = None) -> Callable[[F], F]: ...
+
+    def app_template_filter(self, name: Any = None) -> Any:
         """``template_filter`` of the application."""
-        return self._on_jinja("filters", name)
+        return named(name, self.add_app_template_filter)
 
     def add_app_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`app_template_filter` as a call."""
-        self._on_jinja("filters", name)(f)
+        self.record_once(lambda state: state.app.add_template_filter(f, name))
 
-    def app_template_test(self, name: str | None = None) -> Callable[[F], F]:
+    @overload
+    def app_template_test(self, name: F) -> F: ...
+
+    @overload
+    def app_template_test(self, name: str | None = None) -> Callable[[F], F]: ...
+
+    def app_template_test(self, name: Any = None) -> Any:
         """``template_test`` of the application."""
-        return self._on_jinja("tests", name)
+        return named(name, self.add_app_template_test)
 
     def add_app_template_test(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`app_template_test` as a call."""
-        self._on_jinja("tests", name)(f)
+        self.record_once(lambda state: state.app.add_template_test(f, name))
 
-    def app_template_global(self, name: str | None = None) -> Callable[[F], F]:
+    @overload
+    def app_template_global(self, name: F) -> F: ...
+
+    @overload
+    def app_template_global(self, name: str | None = None) -> Callable[[F], F]: ...
+
+    def app_template_global(self, name: Any = None) -> Any:
         """``template_global`` of the application."""
-        return self._on_jinja("globals", name)
+        return named(name, self.add_app_template_global)
 
     def add_app_template_global(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`app_template_global` as a call."""
-        self._on_jinja("globals", name)(f)
-
-    def _on_jinja(self, kind: str, name: str | None) -> Callable[[F], F]:
-        check_name(name)
-
-        def decorator(f: F) -> F:
-            def add(state: BlueprintSetupState) -> None:
-                getattr(state.app.jinja_env, kind)[name or f.__name__] = f
-
-            self.record_once(add)
-            return f
-
-        return decorator
+        self.record_once(lambda state: state.app.add_template_global(f, name))
 
 
 def _chosen(options: dict[str, Any], name: str, blueprint: Blueprint) -> str | None:

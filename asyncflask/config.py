@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from types import ModuleType
@@ -49,12 +49,23 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         # Files and templates.
         "USE_X_SENDFILE": False,
         "SEND_FILE_MAX_AGE_DEFAULT": None,
+        # Ours: siblings such as app.css.br, and URLs with a hash that browsers keep for ever.
+        "STATIC_PRECOMPRESSED": False,
+        "STATIC_HASHED_URLS": False,
         "EXPLAIN_TEMPLATE_LOADING": False,
         "TEMPLATES_AUTO_RELOAD": None,
+        # Ours: templates that block (a query while they are rendered) leave the event loop.
+        "TEMPLATES_IN_WORKER": False,
         # Bodies, in bytes and in numbers of parts. Flask: MAX_CONTENT_LENGTH None.
         "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
         "MAX_FORM_MEMORY_SIZE": 500_000,
         "MAX_FORM_PARTS": 1_000,
+        # Ours: WebSockets. Origins such as "https://example.com" may open them besides the own
+        # one, "*" stands for all. The client has gone: so many seconds later a view that reads, and
+        # has not come back to it, is cancelled. A message of a client may have so many bytes.
+        "WEBSOCKET_ALLOWED_ORIGINS": (),
+        "WEBSOCKET_CLOSE_TIMEOUT": 10,
+        "WEBSOCKET_MAX_MESSAGE_SIZE": 1024 * 1024,
         # Ours: finer limits on bodies. FORM_SPOOL_SIZE is what one file may take in memory before
         # it moves to disk; MAX_JSON_LENGTH None: MAX_CONTENT_LENGTH counts for JSON too.
         "MAX_JSON_LENGTH": None,
@@ -65,9 +76,12 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         # Ours: X-Content-Type-Options, so that browsers do not guess content types.
         "CONTENT_TYPE_NOSNIFF": True,
         # Ours: time in seconds and worker threads. BODY_TIMEOUT is the wait for the next piece of
-        # a body; None never gives up.
+        # a body, RESPONSE_TIMEOUT the time to send a response; None never gives up.
+        # BACKGROUND_TASK_SHUTDOWN_TIMEOUT None: SHUTDOWN_TIMEOUT counts for background tasks too.
         "BODY_TIMEOUT": 30,
+        "RESPONSE_TIMEOUT": None,
         "SHUTDOWN_TIMEOUT": 30,
+        "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": None,
         "WORKER_THREADS": 40,
         "STREAM_THREADS": 40,
         "WORKER_QUEUE_SIZE": 1_000,
@@ -233,12 +247,14 @@ class Config(dict[str, Any]):
             return _missing(error, silent)
         return self.from_mapping(content)
 
-    def from_mapping(self, mapping: Mapping[str, Any] | None = None, **kwargs: Any) -> bool:
-        """Take the upper-case keys of a mapping and of the keyword arguments.
+    def from_mapping(
+        self, mapping: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None, **kwargs: Any
+    ) -> bool:
+        """Take the upper-case keys of a mapping, or of pairs, and of the keyword arguments.
 
         :returns: True.
         """
-        for key, value in {**(mapping or {}), **kwargs}.items():
+        for key, value in {**dict(mapping or ()), **kwargs}.items():
             if key.isupper():
                 self[key] = value
         return True

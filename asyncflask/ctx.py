@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
@@ -16,19 +17,36 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 import asyncflask.json as _json
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.lazy import lazy
+from asyncflask.messages.response import set_config_lookup
 from asyncflask.sessions import SecureCookieSession, SessionMixin
-from asyncflask.signals import appcontext_popped, appcontext_pushed
+from asyncflask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    got_request_exception,
+    got_websocket_exception,
+    request_finished,
+    request_started,
+    request_tearing_down,
+    websocket_finished,
+    websocket_started,
+    websocket_tearing_down,
+)
 
 if TYPE_CHECKING:
     import asyncio
 
+    from blinker import Signal
     from starlette.types import Receive, Send
     from werkzeug.exceptions import HTTPException
 
     from asyncflask.app import Flask
     from asyncflask.concurrency import Detour, Journey
+    from asyncflask.config import Config
     from asyncflask.life.plan import Endpoint
+    from asyncflask.messages.connection import Connection
     from asyncflask.messages.request import Request
+    from asyncflask.messages.websocket import Websocket
+    from asyncflask.routing.adapter import MapAdapter
     from asyncflask.typing import AfterRequestFunction
 
 P = ParamSpec("P")
@@ -84,16 +102,18 @@ class _AppCtxGlobals:
 class AppContext:
     """What belongs to a piece of work done for ``app``: the application and a ``g``.
 
-    Pushed inside a request it has its own ``g`` and keeps that request visible. Use it as
+    Pushed inside a request or a WebSocket it has its own ``g`` and keeps that visible. Use it as
     ``with app.app_context():`` or ``async with app.app_context():``.
     """
 
     # PERF: what a context may have is None in the class and an attribute of the instance once it is
     # there. Asking an instance for its `__dict__` would make one (scenario: plain text).
-    _outer: RequestContext | None = None
+    _outer: ConnectionContext | None = None
     _g: _AppCtxGlobals | None = None
     _request: Request | None = None
+    _websocket: Websocket | None = None
     _session: SessionMixin | None = None
+    _url_adapter: MapAdapter | None = None
     #: The loop the work is done on, where it is known.
     loop: asyncio.AbstractEventLoop | None = None
     #: Drives the request between the loop and its worker, where it has ``def`` functions.
@@ -108,9 +128,33 @@ class AppContext:
         return []
 
     @property
+    def connection_context(self) -> ConnectionContext | None:
+        """The context of the request or WebSocket this one stands in, or is."""
+        return self._outer
+
+    @property
     def request_context(self) -> RequestContext | None:
         """The request context this one stands in, or is."""
-        return self._outer
+        context = self.connection_context
+        return context if isinstance(context, RequestContext) else None
+
+    @property
+    def websocket_context(self) -> WebsocketContext | None:
+        """The WebSocket context this one stands in, or is."""
+        context = self.connection_context
+        return context if isinstance(context, WebsocketContext) else None
+
+    @property
+    def url_adapter(self) -> MapAdapter | None:
+        """What builds URLs here: ``app.create_url_adapter()``, asked for once."""
+        if self._url_adapter is None:
+            self._url_adapter = self._create_url_adapter()
+        return self._url_adapter
+
+    def _create_url_adapter(self) -> MapAdapter | None:
+        if self.connection_context is not None:
+            return self.connection_context.url_adapter
+        return self.app.create_url_adapter(None)
 
     @property
     def g(self) -> _AppCtxGlobals:
@@ -125,31 +169,40 @@ class AppContext:
 
         :raises RuntimeError: it stands in none.
         """
-        return self._require_request("request").request
+        context = self.request_context
+        if context is None:
+            raise RuntimeError(missing("request", self))
+        return context.request
 
     @property
-    def session(self) -> SessionMixin:
-        """The session of the request this context stands in.
+    def websocket(self) -> Websocket:
+        """The WebSocket this context stands in.
 
         :raises RuntimeError: it stands in none.
         """
-        return self._require_request("session").session
+        context = self.websocket_context
+        if context is None:
+            raise RuntimeError(missing("websocket", self))
+        return context.websocket
 
-    def _request_context_for(self, app: Flask) -> RequestContext | None:
-        return self.request_context if self.app is app else None
+    @property
+    def session(self) -> SessionMixin:
+        """The session of the request or WebSocket this context stands in.
 
-    def _require_request(self, name: str) -> RequestContext:
-        if self.request_context is None:
-            raise RuntimeError(
-                f"'{name}' was used outside of a request. It exists while a request is handled; "
-                "in a test or a script, use 'with app.test_request_context():'."
-            )
-        return self.request_context
+        :raises RuntimeError: it stands in none.
+        """
+        context = self.connection_context
+        if context is None:
+            raise RuntimeError(missing("session", self))
+        return context.session
+
+    def _connection_context_for(self, app: Flask) -> ConnectionContext | None:
+        return self.connection_context if self.app is app else None
 
     def push(self) -> None:
         """Make this the current context of this thread or task, until :meth:`pop`."""
         outer = current.get(None)
-        self._outer = None if outer is None else outer._request_context_for(self.app)
+        self._outer = None if outer is None else outer._connection_context_for(self.app)
         if self.loop is None and outer is not None:
             self.loop = outer.loop
         self._tokens.append(current.set(self))
@@ -223,10 +276,16 @@ class AppContext:
         return f"<{type(self).__name__} of {self.app.name!r}>"
 
 
-class RequestContext(AppContext):
-    """What belongs to one request: the application, the request, the session and a ``g``."""
+class ConnectionContext(AppContext):
+    """What belongs to a request or a WebSocket: the application, the session and a ``g``."""
 
-    #: What :func:`after_this_request` has put off.
+    #: What begins, ends and fails here is announced with these signals.
+    started: Signal
+    finished: Signal
+    tearing_down: Signal
+    got_exception: Signal
+
+    #: What ``after_this_request`` or ``after_this_websocket`` has put off.
     after_functions: list[AfterRequestFunction] | None = None
     #: The flashed messages, once they were taken from the session.
     flashes: list[tuple[str, str]] | None = None
@@ -240,8 +299,10 @@ class RequestContext(AppContext):
     error: BaseException | None = None
     #: The error is raised to the server once its page was sent (debug mode).
     reraise = False
+    #: The session, where it had to be awaited and so was opened before anything asked for it.
+    opened_session: SessionMixin | None = None
     #: The context this is a copy of: it has the session, and closes the request's files.
-    _origin: RequestContext | None = None
+    _origin: ConnectionContext | None = None
 
     def __init__(
         self,
@@ -266,8 +327,107 @@ class RequestContext(AppContext):
         self.after_functions = None
 
     @property
+    def connection_context(self) -> ConnectionContext | None:
+        return self
+
+    @property
+    def connection(self) -> Connection:
+        """The request or the WebSocket, for what they share."""
+        raise NotImplementedError
+
+    async def disconnected(self, *, discard: bool = True) -> None:
+        """Return when the client has gone; what it sends before that is dropped or kept.
+
+        :param discard: drop what nobody has begun to read.
+        """
+        raise NotImplementedError
+
+    @property
+    def session(self) -> SessionMixin:
+        """The session, opened at the first access."""
+        if self._session is None:
+            origin = self._origin
+            self._session = self._open_session() if origin is None else origin.session
+        return self._session
+
+    def _open_session(self) -> SessionMixin:
+        interface = self.app.session_interface
+        session: Any = self.opened_session
+        if session is None:
+            open_session: Any = interface.open_session
+            if is_async_callable(open_session) and running_loop() is None:
+                open_session = self.app.async_to_sync(open_session)
+            session = open_session(self.app, self.connection)
+        if inspect.isawaitable(session):
+            session.close()  # type: ignore[attr-defined]
+            raise RuntimeError(
+                "This session interface opens its sessions asynchronously, which is done before "
+                "the first hook runs; here no request is being dispatched. For a context made by "
+                "hand write 'async with'."
+            )
+        if session is None:
+            session = interface.make_null_session(self.app)
+        elif self.sent and isinstance(session, SecureCookieSession):
+            session.saved = True  # too late for a change: it says so
+        return cast(SessionMixin, session)
+
+    async def open_session(self) -> None:
+        """Open a session that has to be awaited, for whoever asks for it later."""
+        interface = self.app.session_interface
+        session: Any = interface.open_session(self.app, self.connection)
+        session = await session
+        self.opened_session = interface.make_null_session(self.app) if session is None else session
+
+    async def __aenter__(self) -> Self:
+        self.push()
+        if self._origin is None and is_async_callable(self.app.session_interface.open_session):
+            try:
+                await self.open_session()
+            except BaseException:
+                self._leave(self._last_token())
+                raise
+        return self
+
+    def _create_url_adapter(self) -> MapAdapter | None:
+        return self.app.create_url_adapter(self.connection)
+
+    def match_request(self) -> None:
+        """Match the request with the rules again, after a change of its path or method."""
+        self.app.router.match(self)
+
+    @property
+    def has_form(self) -> bool:
+        """Whether a form was parsed, which may have left files to close at the end of this."""
+        return False
+
+    def copy(self) -> Self:
+        """Return a context for the same connection and session, with a ``g`` of its own."""
+        copy = type(self)(self.app, self.scope, self.receive, self.send, self.endpoint, self.params)
+        copy.loop = self.loop
+        copy.routing_exception = self.routing_exception
+        copy._origin = self
+        return copy
+
+    def __repr__(self) -> str:
+        method, path = self.scope.get("method", ""), self.scope.get("path", "")
+        return f"<{type(self).__name__} {method} {path!r} of {self.app.name!r}>"
+
+
+class RequestContext(ConnectionContext):
+    """What belongs to one request: the application, the request, the session and a ``g``."""
+
+    started = request_started
+    finished = request_finished
+    tearing_down = request_tearing_down
+    got_exception = got_request_exception
+
+    @property
     def request_context(self) -> RequestContext | None:
         return self
+
+    @property
+    def connection(self) -> Connection:
+        return self.request
 
     @property
     def request(self) -> Request:
@@ -280,50 +440,70 @@ class RequestContext(AppContext):
                 self._request.routing_exception = self.routing_exception
         return self._request
 
-    @property
-    def session(self) -> SessionMixin:
-        """The session, opened at the first access."""
-        if self._session is None:
-            origin = self._origin
-            self._session = self._open_session() if origin is None else origin.session
-        return self._session
-
-    def _open_session(self) -> SessionMixin:
-        interface = self.app.session_interface
-        session = interface.open_session(self.app, self.request)
-        if inspect.isawaitable(session):
-            session.close()  # type: ignore[attr-defined]
-            raise RuntimeError(
-                "This session interface opens its sessions asynchronously, which is done before "
-                "the first hook runs; here no request is being dispatched."
-            )
-        if session is None:
-            session = interface.make_null_session(self.app)
-        elif self.sent and isinstance(session, SecureCookieSession):
-            session.saved = True  # too late for a change: it says so
-        return session
+    async def disconnected(self, *, discard: bool = True) -> None:
+        await self.request.body.disconnected(discard=discard)
 
     @property
     def has_form(self) -> bool:
-        """Whether a form was parsed, which may have left files to close at the end of this."""
         reader = None if self._request is None else self._request.form_reader
         return reader is not None and self._origin is None
 
-    def copy(self) -> RequestContext:
-        """Return a context for the same request and session, with a ``g`` of its own."""
-        copy = RequestContext(
-            self.app, self.scope, self.receive, self.send, self.endpoint, self.params
-        )
-        copy.loop = self.loop
-        copy.routing_exception = self.routing_exception
+    def copy(self) -> Self:
+        copy = super().copy()
         # Made now if need be, for a request has one body, which only one of them can read.
         copy._request = self.request
-        copy._origin = self
         return copy
 
-    def __repr__(self) -> str:
-        method, path = self.scope.get("method", ""), self.scope.get("path", "")
-        return f"<RequestContext {method} {path!r} of {self.app.name!r}>"
+
+class WebsocketContext(ConnectionContext):
+    """What belongs to one WebSocket: the application, the socket, the session and a ``g``."""
+
+    started = websocket_started
+    finished = websocket_finished
+    tearing_down = websocket_tearing_down
+    got_exception = got_websocket_exception
+
+    #: The view is being cancelled because the client has gone.
+    interrupted = False
+
+    @property
+    def connection(self) -> Connection:
+        return self.websocket
+
+    @property
+    def websocket(self) -> Websocket:
+        """The WebSocket."""
+        if self._websocket is None:
+            self._websocket = self.app.websocket_class(
+                self.scope, self.receive, self.send, app=self.app, loop=self.loop
+            )
+            if self.routing_exception is not None:
+                self._websocket.routing_exception = self.routing_exception
+        return self._websocket
+
+    async def disconnected(self, *, discard: bool = True) -> None:
+        while (await self.receive())["type"] != "websocket.disconnect":
+            pass
+
+    def copy(self) -> Self:
+        copy = super().copy()
+        copy._websocket = self.websocket
+        return copy
+
+
+def missing(name: str, context: AppContext | None = None) -> str:
+    """Say why there is no ``request``, ``websocket`` or ``session`` in ``context``."""
+    inside = None if context is None else context.connection_context
+    if name == "request" and inside is not None:
+        return "'request' was used while a WebSocket is handled: there it is called 'websocket'."
+    if name == "websocket" and inside is not None:
+        return "'websocket' was used while a request is handled: there it is called 'request'."
+    kind = "websocket" if name.startswith("websocket") else "request"
+    what = "WebSocket" if kind == "websocket" else "request"
+    return (
+        f"{name!r} was used outside of a {what}. It exists while a {what} is handled; in a test or "
+        f"a script, use 'with app.test_{kind}_context():'."
+    )
 
 
 def has_request_context() -> bool:
@@ -332,8 +512,14 @@ def has_request_context() -> bool:
     return context is not None and context.request_context is not None
 
 
+def has_websocket_context() -> bool:
+    """Whether a WebSocket is being handled here."""
+    context = current.get(None)
+    return context is not None and context.websocket_context is not None
+
+
 def has_app_context() -> bool:
-    """Whether an application context is active here; a request context is one too."""
+    """Whether an application context is active here; those of requests and WebSockets are too."""
     return current.get(None) is not None
 
 
@@ -343,11 +529,56 @@ def after_this_request(f: Callable[P, T]) -> Callable[P, T]:
     :param f: takes the response and returns it or another; ``def`` or ``async def``.
     :raises RuntimeError: no request is being handled.
     """
-    context = _current_request_context("after_this_request")
+    return _put_off(_current("request", "after_this_request"), f)
+
+
+def after_this_websocket(f: Callable[P, T]) -> Callable[P, T]:
+    """Run ``f`` at the end of this WebSocket, before the ``after_websocket`` functions.
+
+    :param f: takes the response that refuses the handshake, or None, and returns one or None;
+        ``def`` or ``async def``.
+    :raises RuntimeError: no WebSocket is being handled.
+    """
+    return _put_off(_current("websocket", "after_this_websocket"), f)
+
+
+def _put_off(context: ConnectionContext, f: Callable[P, T]) -> Callable[P, T]:
     if context.after_functions is None:
         context.after_functions = []
     context.after_functions.append(f)
     return f
+
+
+def copy_current_app_context(f: Callable[P, T]) -> Callable[P, T]:
+    """Make a function that runs within this context wherever it is called; Quart's.
+
+    Unlike with :func:`copy_current_request_context` it is this very context, with the same ``g``,
+    and no teardown function runs at the end of a call.
+
+    :param f: a ``def`` or ``async def`` function; the result is of the same kind.
+    :raises RuntimeError: no context is active.
+    """
+    context = current.get(None)
+    if context is None:
+        raise RuntimeError("'copy_current_app_context' can only be used within a context.")
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        token = current.set(context)
+        try:
+            yield
+        finally:
+            current.reset(token)
+
+    if is_async_callable(f):
+
+        @functools.wraps(f)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            with within():
+                return await cast(Any, f)(*args, **kwargs)
+
+        return cast("Callable[P, T]", async_wrapper)
+    return functools.wraps(f)(within()(f))
 
 
 def copy_current_request_context(f: Callable[P, T]) -> Callable[P, T]:
@@ -360,7 +591,23 @@ def copy_current_request_context(f: Callable[P, T]) -> Callable[P, T]:
     :param f: a ``def`` or ``async def`` function; the result is of the same kind.
     :raises RuntimeError: no request is being handled.
     """
-    context = _current_request_context("copy_current_request_context").copy()
+    return _within_copy(_current("request", "copy_current_request_context"), f)
+
+
+def copy_current_websocket_context(f: Callable[P, T]) -> Callable[P, T]:
+    """Make a function that runs within this WebSocket wherever it is called.
+
+    Everything is as with :func:`copy_current_request_context`. A task that was begun in the view
+    has the context anyway.
+
+    :param f: a ``def`` or ``async def`` function; the result is of the same kind.
+    :raises RuntimeError: no WebSocket is being handled.
+    """
+    return _within_copy(_current("websocket", "copy_current_websocket_context"), f)
+
+
+def _within_copy(outer: ConnectionContext, f: Callable[P, T]) -> Callable[P, T]:
+    context = outer.copy()
 
     if is_async_callable(f):
 
@@ -379,12 +626,13 @@ def copy_current_request_context(f: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
-def _current_request_context(name: str) -> RequestContext:
+def _current(kind: str, name: str) -> ConnectionContext:
     context = current.get(None)
-    request_context = None if context is None else context.request_context
-    if request_context is None:
-        raise RuntimeError(f"'{name}' can only be used while a request is handled.")
-    return request_context
+    found: ConnectionContext | None = getattr(context, f"{kind}_context", None)
+    if found is None:
+        what = "WebSocket" if kind == "websocket" else "request"
+        raise RuntimeError(f"'{name}' can only be used while a {what} is handled.")
+    return found
 
 
 def _current_json_provider() -> Any:
@@ -392,4 +640,10 @@ def _current_json_provider() -> Any:
     return None if context is None else context.app.json
 
 
+def _current_config() -> Config | None:
+    context = current.get(None)
+    return None if context is None else context.app.config
+
+
 _json.set_provider_lookup(_current_json_provider)
+set_config_lookup(_current_config)

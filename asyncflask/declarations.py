@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from asyncflask.exceptions import SetupError
-from asyncflask.registrar import Registrar, check_name, endpoint_of, setupmethod
+from asyncflask.registrar import Registrar, endpoint_of, named, setupmethod
 from asyncflask.routing import Map, Rule
+from asyncflask.templating import add_to_environment
 from asyncflask.typing import TeardownFunction, ViewFunction
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Declarations(Registrar):
         self.url_build_error_handlers: list[Callable[[Exception, str, dict[str, Any]], str]] = []
         self.before_serving_funcs: list[Callable[[], Any]] = []
         self.after_serving_funcs: list[Callable[[], Any]] = []
-        self.while_serving_gens: list[Callable[[], AsyncIterator[None]]] = []
+        self.while_serving_gens: list[Callable[[], AsyncIterator[None] | Iterator[None]]] = []
 
     @property
     def _has_started(self) -> bool:
@@ -59,9 +60,9 @@ class Declarations(Registrar):
     def _check_setup_finished(self, method: str) -> None:
         if self._has_started:
             raise SetupError(
-                f"'{method}' was called on the application {self.name!r} after it has started, so "
-                "it would have no effect. Register views, hooks and blueprints before the "
-                "application serves its first request."
+                f"The setup method '{method}' was called on the application {self.name!r} after it "
+                "has started, so it would have no effect. Register views, hooks and blueprints "
+                "before the application serves its first request."
             )
 
     @setupmethod
@@ -71,6 +72,8 @@ class Declarations(Registrar):
         endpoint: str | None = None,
         view_func: ViewFunction | None = None,
         provide_automatic_options: bool | None = None,
+        *,
+        on_disconnect: Literal["finish", "cancel"] = "finish",
         **options: Any,
     ) -> None:
         """Add a rule and register its view.
@@ -79,6 +82,8 @@ class Declarations(Registrar):
         :param endpoint: the name for ``url_for``; the view's name by default.
         :param view_func: ``def`` or ``async def``; its arguments are the rule's variables.
         :param provide_automatic_options: answer OPTIONS with the allowed methods.
+        :param on_disconnect: ``"cancel"`` cancels the view, which has to be ``async def``, when the
+            client leaves; otherwise it finishes.
         :param options: of the rule: ``methods``, ``defaults``, ``strict_slashes``,
             ``merge_slashes``, ``redirect_to``, ``alias``, ``build_only``, ``host``, ``subdomain``.
         :raises SetupError: the endpoint has another view already.
@@ -87,6 +92,11 @@ class Declarations(Registrar):
             if view_func is None:
                 raise SetupError(f"The rule {rule!r} needs a view or an endpoint.")
             endpoint = endpoint_of(view_func)
+        if on_disconnect not in ("finish", "cancel"):
+            raise ValueError(
+                f"'on_disconnect' of the rule {rule!r} is 'finish' or 'cancel', not "
+                f"{on_disconnect!r}."
+            )
         methods = _methods_of(rule, options.pop("methods", None), view_func)
         if provide_automatic_options is None:
             provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
@@ -99,6 +109,7 @@ class Declarations(Registrar):
             methods.add("OPTIONS")
         made = self.url_rule_class(rule, endpoint=endpoint, methods=methods, **options)
         made.provide_automatic_options = bool(provide_automatic_options)
+        made.on_disconnect = on_disconnect
         if view_func is not None:
             self._check_free(endpoint, view_func)
         self.url_map.add(made)
@@ -157,45 +168,57 @@ class Declarations(Registrar):
 
     @setupmethod
     def while_serving(self, f: F) -> F:
-        """Run the async generator function ``f``: up to its ``yield`` at start, on at shutdown."""
+        """Run the generator function ``f``: up to its ``yield`` at start, the rest at shutdown."""
         self.while_serving_gens.append(f)
         return f
 
+    @overload
+    def template_filter(self, name: F) -> F: ...
+
+    @overload
+    def template_filter(self, name: str | None = None) -> Callable[[F], F]: ...
+
     @setupmethod
-    def template_filter(self, name: str | None = None) -> Callable[[F], F]:
+    def template_filter(self, name: Any = None) -> Any:
         """Register a template filter under ``name``, or the function's own."""
-        return self._on_jinja("filters", name)
+        return named(name, self.add_template_filter)
+
+    @overload
+    def template_test(self, name: F) -> F: ...
+
+    @overload
+    def template_test(self, name: str | None = None) -> Callable[[F], F]: ...
 
     @setupmethod
-    def template_test(self, name: str | None = None) -> Callable[[F], F]:
+    def template_test(self, name: Any = None) -> Any:
         """Register a template test under ``name``, or the function's own."""
-        return self._on_jinja("tests", name)
+        return named(name, self.add_template_test)
+
+    @overload
+    def template_global(self, name: F) -> F: ...
+
+    @overload
+    def template_global(self, name: str | None = None) -> Callable[[F], F]: ...
 
     @setupmethod
-    def template_global(self, name: str | None = None) -> Callable[[F], F]:
+    def template_global(self, name: Any = None) -> Any:
         """Register a global of templates under ``name``, or the function's own."""
-        return self._on_jinja("globals", name)
+        return named(name, self.add_template_global)
 
-    def _on_jinja(self, kind: str, name: str | None) -> Callable[[F], F]:
-        check_name(name)
-
-        def decorator(f: F) -> F:
-            getattr(self.jinja_env, kind)[name or f.__name__] = f
-            return f
-
-        return decorator
-
+    @setupmethod
     def add_template_filter(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`template_filter` as a call."""
-        self.template_filter(name)(f)
+        add_to_environment(cast("Flask", self), "filters", f, name)
 
+    @setupmethod
     def add_template_test(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`template_test` as a call."""
-        self.template_test(name)(f)
+        add_to_environment(cast("Flask", self), "tests", f, name)
 
+    @setupmethod
     def add_template_global(self, f: Callable[..., Any], name: str | None = None) -> None:
         """:meth:`template_global` as a call."""
-        self.template_global(name)(f)
+        add_to_environment(cast("Flask", self), "globals", f, name)
 
 
 def _methods_of(rule: str, methods: Any, view: ViewFunction | None) -> set[str]:

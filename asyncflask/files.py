@@ -10,6 +10,7 @@ import functools
 import io
 import mimetypes
 import os
+import posixpath
 import re
 import time
 import unicodedata
@@ -23,11 +24,13 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
 
+from asyncflask.assets import SUFFIXES, choose_coding, existing_codings
 from asyncflask.concurrency import Pending, running_loop
-from asyncflask.globals import request_ctx
+from asyncflask.globals import app_ctx
 
 if TYPE_CHECKING:
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import AppContext
+    from asyncflask.messages.request import Request
     from asyncflask.messages.response import Response
 
 #: How much of a file is read at once, in bytes. One that is not larger is sent as a whole.
@@ -123,7 +126,7 @@ def send_file(
         last_modified=last_modified,
         max_age=max_age,
     )
-    return _by_the_rule(lambda context: send(context=context), "send_file(...)")
+    return by_the_rule(lambda context: send(context=context), "send_file(...)")
 
 
 def send_from_directory(
@@ -135,22 +138,42 @@ def send_from_directory(
     :param path: the file in it, as the client asks for it. Dotfiles (except below
         ``.well-known``), links that lead out of the folder and everything else that is not a file
         inside are not found.
-    :param kwargs: those of :func:`send_file`.
+    :param kwargs: those of :func:`send_file`; and ``precompressed``: with True, a sibling such as
+        ``path + ".br"`` (``.zst``, ``.gz``) is sent to clients that accept its coding.
     :raises NotFound: there is no such file.
     """
+    return by_the_rule(
+        lambda context: send_found(context, directory, path, **kwargs), "send_from_directory(...)"
+    )
 
-    def send(context: RequestContext) -> Response:
-        shown, real = _find(context.app.root_path, os.fspath(directory), os.fspath(path))
+
+def send_found(
+    context: AppContext,
+    directory: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    precompressed: bool = False,
+    **kwargs: Any,
+) -> Response:
+    """Do the work of :func:`send_from_directory`, here and now."""
+    root_path, folder, name = context.app.root_path, os.fspath(directory), os.fspath(path)
+    shown, real = _find(root_path, folder, name)
+    codings = existing_codings(shown) if precompressed else []
+    if not codings:
         return _send(shown, context=context, real_path=real, **kwargs)
+    request = _request_of(context)
+    coding = None if request is None else choose_coding(request.accept_encodings, codings)
+    if coding is not None:
+        # Links may not leave the folder: not those of siblings, either.
+        shown, real = _find(root_path, folder, name + SUFFIXES[coding])
+    response = _send(shown, context=context, real_path=real, coding=coding, **kwargs)
+    response.vary.add("Accept-Encoding")
+    return response
 
-    return _by_the_rule(send, "send_from_directory(...)")
 
-
-def _by_the_rule(
-    send: Callable[[RequestContext], Response], expression: str
-) -> Awaitable[Response]:
+def by_the_rule(send: Callable[[AppContext], Response], expression: str) -> Awaitable[Response]:
     """Do the work in ``def`` code; in ``async def`` code return what does it in a worker."""
-    context: RequestContext = request_ctx._get_current_object()  # type: ignore[attr-defined]
+    context: AppContext = app_ctx._get_current_object()  # type: ignore[attr-defined]
     if running_loop() is None:
         # What 'def' code gets is the response itself, typed for it in `asyncflask.sync`.
         return cast("Awaitable[Response]", send(context))
@@ -158,6 +181,11 @@ def _by_the_rule(
         "Awaitable[Response]",
         Pending(functools.partial(context.app.run_sync, send, context), expression),
     )
+
+
+def _request_of(context: AppContext) -> Request | None:
+    """The request whose conditions are answered; outside of requests there are none."""
+    return None if context.request_context is None else context.request_context.request
 
 
 # Finding the file.
@@ -170,7 +198,9 @@ def _find(root_path: str, directory: str, path: str) -> tuple[str, str]:
 
     :raises NotFound: it is no file, or lies outside.
     """
-    joined = None if _is_trick(path) else safe_join(directory, path)
+    is_folder = path.endswith("/")
+    path = posixpath.normpath(path)
+    joined = None if is_folder or _is_trick(path) else safe_join(directory, path)
     if joined is None:
         raise NotFound
     shown = os.path.join(root_path, joined)
@@ -187,17 +217,13 @@ def _find(root_path: str, directory: str, path: str) -> tuple[str, str]:
 
 
 def _is_trick(path: str) -> bool:
-    """Whether a path has parts that no honest URL of a file has, on any system.
+    """Whether a normalised path has parts that no honest URL of a file has, on any system.
 
     ``..`` is a name with a dot in front, too. Device names of Windows are left to ``safe_join``.
     """
-    return (
-        "\\" in path
-        or path.endswith("/")  # a file is no folder
-        or any(
-            (part.startswith(".") and part != ".well-known") or _DRIVE.match(part) is not None
-            for part in path.split("/")
-        )
+    return "\\" in path or any(
+        (part.startswith(".") and part != ".well-known") or _DRIVE.match(part) is not None
+        for part in path.split("/")
     )
 
 
@@ -230,8 +256,9 @@ def _open(path_or_file: PathOrFile, root_path: str, real_path: str | None) -> _S
 def _send(
     path_or_file: PathOrFile,
     *,
-    context: RequestContext,
+    context: AppContext,
     real_path: str | None = None,
+    coding: str | None = None,
     mimetype: str | None = None,
     as_attachment: bool = False,
     download_name: str | None = None,
@@ -241,10 +268,14 @@ def _send(
     max_age: MaxAge = None,
 ) -> Response:
     app = context.app
+    suffix = "" if coding is None else SUFFIXES[coding]
     if download_name is None and isinstance(path_or_file, str | os.PathLike):
-        download_name = os.path.basename(path_or_file)
+        download_name = os.path.basename(path_or_file).removesuffix(suffix)
     headers = Headers()
     mimetype = mimetype or _guess_type(download_name, as_attachment, headers)
+    if coding is not None:
+        headers.add("Content-Encoding", coding)  # beside that of a type such as .svgz
+        etag = f"{etag}-{coding}" if isinstance(etag, str) else etag
     _name_download(headers, download_name, as_attachment)
     source = _open(path_or_file, app.root_path, real_path)
     try:
@@ -252,7 +283,11 @@ def _send(
             source.body, mimetype=mimetype, headers=headers, direct_passthrough=True
         )
         _set_validators(response, source, etag, last_modified)
-        _set_max_age(response, app.get_send_file_max_age if max_age is None else max_age, source)
+        if max_age is None:
+            max_age = app.get_send_file_max_age
+        if callable(max_age):
+            max_age = max_age(source.path and source.path.removesuffix(suffix))
+        _set_max_age(response, max_age)
         _set_body(response, source, context, conditional)
     except BaseException:
         source.body.close()
@@ -307,9 +342,7 @@ def _set_validators(
         response.set_etag(f"{source.modified}-{source.body.length}-{check}")
 
 
-def _set_max_age(response: Response, max_age: MaxAge, source: _Source) -> None:
-    if callable(max_age):
-        max_age = max_age(source.path)
+def _set_max_age(response: Response, max_age: int | None) -> None:
     response.cache_control.no_cache = True if not max_age or max_age <= 0 else None
     if max_age is not None:
         if max_age > 0:
@@ -318,17 +351,19 @@ def _set_max_age(response: Response, max_age: MaxAge, source: _Source) -> None:
         response.expires = cast(datetime, int(time.time() + max_age))
 
 
-def _set_body(
-    response: Response, source: _Source, context: RequestContext, conditional: bool
-) -> None:
+def _set_body(response: Response, source: _Source, context: AppContext, conditional: bool) -> None:
     """Decide what is sent of the file: all of it, a range, or nothing."""
     size = source.body.length
+    request = _request_of(context)
     sent_by_proxy = source.path is not None and context.app.config["USE_X_SENDFILE"]
     if size is not None and not sent_by_proxy:
         response.content_length = size
-    if conditional:
+    if conditional and request is not None:
         ranges = size is not None and not sent_by_proxy
-        response.make_conditional(context.request, accept_ranges=ranges, complete_length=size)
+        if ranges:
+            response.accept_ranges = "bytes"
+        one = _is_one_range(request.headers.get("range", ""))
+        response.make_conditional(request, accept_ranges=ranges and one, complete_length=size)
     status = response.status_code
     if status == 412:
         response.content_length = 0
@@ -337,7 +372,7 @@ def _set_body(
     if (
         status in (304, 412)
         or sent_by_proxy
-        or (context.request.method == "HEAD" and size is not None)
+        or (size is not None and request is not None and request.method == "HEAD")
     ):
         source.body.close()
         response.response = b""
@@ -345,3 +380,12 @@ def _set_body(
     body = cast(FileBody, response.response)
     if body.length is not None and body.length <= CHUNK_SIZE:
         response.response = body.read()
+
+
+def _is_one_range(http_range: str) -> bool:
+    """Whether a ``Range`` is one of bytes.
+
+    Other units must be ignored, and several ranges may be (RFC 9110, section 14.2): their parts
+    would need a body of its own kind, which can be larger than the file.
+    """
+    return http_range[:6].lower() == "bytes=" and "," not in http_range

@@ -1,4 +1,4 @@
-"""The proxies for users' code: ``current_app``, ``g``, ``request``, ``session`` and two more.
+"""The proxies for users' code: ``current_app``, ``g``, ``request``, ``session``, ``websocket``, ...
 
 Each stands for an object of the current context. They are written by hand because attribute access
 through a general local proxy costs several times as much.
@@ -11,8 +11,16 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from asyncflask.ctx import AppContext, RequestContext, _AppCtxGlobals, current
+from asyncflask.ctx import (
+    AppContext,
+    RequestContext,
+    WebsocketContext,
+    _AppCtxGlobals,
+    current,
+    missing,
+)
 from asyncflask.messages.request import Request
+from asyncflask.messages.websocket import Websocket
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -21,10 +29,6 @@ if TYPE_CHECKING:
 _OUTSIDE_APP = (
     "{} was used outside of an application context. It exists while a request or a command is "
     "handled; elsewhere, use 'with app.app_context():'."
-)
-_OUTSIDE_REQUEST = (
-    "{} was used outside of a request. It exists while a request is handled; in a test or a "
-    "script, use 'with app.test_request_context():'."
 )
 
 
@@ -35,11 +39,32 @@ def _context(name: str = "app_ctx") -> AppContext:
         raise RuntimeError(_OUTSIDE_APP.format(repr(name))) from None
 
 
-def _request_context(name: str = "request_ctx") -> RequestContext:
+def _find(name: str) -> Callable[[], Any]:
+    """Return what finds ``request``, ``websocket`` or ``session`` in the current context."""
+    read = attrgetter(name)
+
+    def find() -> Any:
+        context = current.get(None)
+        if context is None:
+            raise RuntimeError(missing(name))
+        return read(context)
+
+    return find
+
+
+def _request_context() -> RequestContext:
     context = current.get(None)
     found = None if context is None else context.request_context
     if found is None:
-        raise RuntimeError(_OUTSIDE_REQUEST.format(repr(name)))
+        raise RuntimeError(missing("request_ctx"))
+    return found
+
+
+def _websocket_context() -> WebsocketContext:
+    context = current.get(None)
+    found = None if context is None else context.websocket_context
+    if found is None:
+        raise RuntimeError(missing("websocket_ctx"))
     return found
 
 
@@ -126,6 +151,18 @@ class _Proxy:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__find()(*args, **kwargs)
 
+    def __enter__(self) -> Any:
+        return self.__find().__enter__()
+
+    def __exit__(self, *exc_info: Any) -> Any:
+        return self.__find().__exit__(*exc_info)
+
+    async def __aenter__(self) -> Any:
+        return await self.__find().__aenter__()
+
+    async def __aexit__(self, *exc_info: Any) -> Any:
+        return await self.__find().__aexit__(*exc_info)
+
     def __reversed__(self) -> Any:
         return reversed(self.__find())
 
@@ -159,6 +196,15 @@ class _RequestProxy(_Proxy):
     __slots__ = ()
 
 
+class _WebsocketProxy(_Proxy):
+    """``websocket``: a property for each public attribute."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> Any:
+        return aiter(current.get().websocket)
+
+
 def _hot(name: str) -> property:
     read = attrgetter(name)
     get_context = current.get
@@ -167,8 +213,22 @@ def _hot(name: str) -> property:
         try:
             context = get_context()
         except LookupError:
-            raise RuntimeError(_OUTSIDE_REQUEST.format("'request'")) from None
+            raise RuntimeError(missing("request")) from None
         return read(context._request or context.request)
+
+    return property(getter)
+
+
+def _hot_websocket(name: str) -> property:
+    read = attrgetter(name)
+    get_context = current.get
+
+    def getter(self: _Proxy) -> Any:
+        try:
+            context = get_context()
+        except LookupError:
+            raise RuntimeError(missing("websocket")) from None
+        return read(context._websocket or context.websocket)
 
     return property(getter)
 
@@ -176,6 +236,9 @@ def _hot(name: str) -> property:
 for _name in dir(Request):
     if not _name.startswith("_"):
         setattr(_RequestProxy, _name, _hot(_name))
+for _name in dir(Websocket):
+    if not _name.startswith("_"):
+        setattr(_WebsocketProxy, _name, _hot_websocket(_name))
 
 
 current_app: Flask = cast("Flask", _Proxy(lambda: _context("current_app").app, "current_app"))
@@ -184,18 +247,22 @@ current_app: Flask = cast("Flask", _Proxy(lambda: _context("current_app").app, "
 g: _AppCtxGlobals = cast(_AppCtxGlobals, _Proxy(lambda: _context("g").g, "g"))
 """A namespace that lives as long as the context: one request, usually."""
 
-request: Request = cast(
-    Request, _RequestProxy(lambda: _request_context("request").request, "request")
-)
+request: Request = cast(Request, _RequestProxy(_find("request"), "request"))
 """The request that is being handled."""
 
-session: SessionMixin = cast(
-    "SessionMixin", _Proxy(lambda: _request_context("session").session, "session")
-)
-"""The session of the request that is being handled."""
+websocket: Websocket = cast(Websocket, _WebsocketProxy(_find("websocket"), "websocket"))
+"""The WebSocket that is being handled."""
+
+session: SessionMixin = cast("SessionMixin", _Proxy(_find("session"), "session"))
+"""The session of the request or WebSocket that is being handled."""
 
 app_ctx: AppContext = cast(AppContext, _Proxy(_context, "app_ctx"))
 """The current context itself."""
 
 request_ctx: RequestContext = cast(RequestContext, _Proxy(_request_context, "request_ctx"))
 """The context of the request that is being handled."""
+
+websocket_ctx: WebsocketContext = cast(
+    WebsocketContext, _Proxy(_websocket_context, "websocket_ctx")
+)
+"""The context of the WebSocket that is being handled."""

@@ -6,7 +6,16 @@ import functools
 import importlib.util
 import os
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, AnyStr, Literal, NoReturn, ParamSpec, cast, overload
@@ -18,10 +27,12 @@ from werkzeug.routing import BuildError
 from werkzeug.sansio.utils import get_host
 from werkzeug.utils import redirect as _redirect
 
-from asyncflask.ctx import current
+from asyncflask.assets import add_version
+from asyncflask.concurrency import resolve
+from asyncflask.ctx import current, missing
 from asyncflask.files import send_file as send_file
 from asyncflask.files import send_from_directory as send_from_directory
-from asyncflask.globals import current_app, request_ctx, session
+from asyncflask.globals import current_app, session
 from asyncflask.json import jsonify as jsonify
 from asyncflask.messages.response import Response as _Response
 from asyncflask.signals import message_flashed
@@ -33,9 +44,15 @@ if TYPE_CHECKING:
 
     from asyncflask.app import Flask
     from asyncflask.ctx import AppContext
-    from asyncflask.messages.request import BaseRequest
+    from asyncflask.messages.connection import Connection
+    from asyncflask.routing.adapter import MapAdapter
 
 P = ParamSpec("P")
+
+#: Headers of a request that are sent with what it pushes.
+_PUSHED_HEADERS = frozenset(
+    (b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"user-agent")
+)
 
 #: Characters that stay as they are after the ``#`` (https://url.spec.whatwg.org/#fragment-state).
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
@@ -91,6 +108,31 @@ def abort(code: int | SansIOResponse, *args: Any, **kwargs: Any) -> NoReturn:
     _abort(cast(Any, code), *args, **kwargs)
 
 
+def make_push_promise(path: str) -> Awaitable[None]:
+    """Tell a client of HTTP/2 that it will want ``path``, too. In ``async def`` code: ``await``.
+
+    Nothing is sent where the server does not offer it (the ASGI extension
+    ``http.response.push``); today's browsers take no pushes. Quart's.
+
+    :param path: the path, as it stands in a URL.
+    :raises RuntimeError: no request is being handled.
+    """
+    here = current.get(None)
+    context = None if here is None else here.request_context
+    if context is None:
+        raise RuntimeError(missing("make_push_promise", here))
+
+    async def push() -> None:
+        if "http.response.push" in (context.scope.get("extensions") or {}):
+            headers = [pair for pair in context.scope["headers"] if pair[0] in _PUSHED_HEADERS]
+            await context.send({"type": "http.response.push", "path": path, "headers": headers})
+
+    return cast(
+        "Awaitable[None]",
+        resolve(push, loop=context.loop, expression="make_push_promise(...)"),
+    )
+
+
 # URLs.
 
 
@@ -143,20 +185,30 @@ def build_url(
     **values: Any,
 ) -> str:
     """Build a URL of ``app``: what :func:`url_for` and ``app.url_for`` do."""
-    request = _request_of(app)
+    context = current.get(None)
+    if context is None or context.app is not app:
+        # The request of another application, mounted around this one, says nothing of its URLs.
+        request, adapter = None, app.create_url_adapter(None)
+    else:
+        request, adapter = context.connection_context, context.url_adapter
+    if adapter is None:
+        raise RuntimeError(
+            "Unable to build URLs outside an active request without 'SERVER_NAME' configured. Also "
+            "configure 'APPLICATION_ROOT' and 'PREFERRED_URL_SCHEME' as needed."
+        )
     if request is None:
-        place = _place_outside_requests(app)
         external = _external is not False
     else:
-        place = _place_of(app, request)
-        endpoint = _absolute_endpoint(endpoint, request)
+        endpoint = _absolute_endpoint(endpoint, request.connection)
         external = _scheme is not None if _external is None else _external
     if _scheme is not None and not external:
         raise ValueError("'_scheme' is for absolute URLs: do not pass '_external=False' with it.")
     app.inject_url_defaults(endpoint, values)
+    if endpoint.endswith("static") and app.config["STATIC_HASHED_URLS"]:
+        add_version(app, endpoint, values)
     try:
-        url = app.url_map.build(
-            endpoint, values, method=_method, url_scheme=_scheme, force_external=external, **place
+        url = adapter.build(
+            endpoint, values, method=_method, url_scheme=_scheme, force_external=external
         )
     except BuildError as error:
         values.update(_anchor=_anchor, _method=_method, _scheme=_scheme, _external=external)
@@ -164,49 +216,43 @@ def build_url(
     return url if _anchor is None else f"{url}#{quote(_anchor, safe=_ANCHOR_SAFE)}"
 
 
-def _request_of(app: Flask) -> BaseRequest | None:
-    context = current.get(None)
-    # The request of another application, mounted around this one, says nothing about its URLs.
-    if context is None or context.app is not app or context.request_context is None:
-        return None
-    return context.request_context.request
-
-
-def _absolute_endpoint(endpoint: str, request: BaseRequest) -> str:
+def _absolute_endpoint(endpoint: str, request: Connection) -> str:
     if not endpoint.startswith("."):
         return endpoint
     return f"{request.blueprint}{endpoint}" if request.blueprint else endpoint[1:]
 
 
-def _place_of(app: Flask, request: BaseRequest) -> dict[str, Any]:
-    """Where a request has found the application, as ``Map.build`` wants it."""
-    server_name = app.config["SERVER_NAME"]
-    scheme = request.scheme
-    place: dict[str, Any] = {"scheme": scheme, "script_name": request.root_path or "/"}
+def make_url_adapter(app: Flask, request: Connection | None) -> MapAdapter | None:
+    """Bind the rules of ``app`` to a request, or to ``SERVER_NAME`` where there is none."""
+    config = app.config
+    server_name: str | None = config["SERVER_NAME"]
+    if request is None:
+        if server_name is None:
+            return None
+        return app.url_map.bind(
+            server_name,
+            script_name=config["APPLICATION_ROOT"],
+            url_scheme=config["PREFERRED_URL_SCHEME"],
+        )
+    scheme, subdomain = request.scheme, None
     try:
         # A host that is not trusted gets into no URL; paths do not need one.
-        place["host"] = request.host
+        host = request.host
     except SecurityError:
-        place["host"] = ""
+        host = ""
     if server_name is not None and not app.url_map.host_matching:
         if app.subdomain_matching:
-            place["subdomain"] = app.url_map.domain_part(place["host"], scheme, server_name)
-        place["host"] = get_host(scheme, server_name.lower())
-    return place
-
-
-def _place_outside_requests(app: Flask) -> dict[str, Any]:
-    config = app.config
-    if config["SERVER_NAME"] is None:
-        raise RuntimeError(
-            "Unable to build URLs outside an active request without 'SERVER_NAME' configured. Also "
-            "configure 'APPLICATION_ROOT' and 'PREFERRED_URL_SCHEME' as needed."
-        )
-    return {
-        "host": config["SERVER_NAME"].lower(),
-        "scheme": config["PREFERRED_URL_SCHEME"],
-        "script_name": config["APPLICATION_ROOT"],
-    }
+            subdomain = app.url_map.domain_part(host, scheme, server_name)
+        host = get_host(scheme, server_name.lower())
+    return app.url_map.bind(
+        host,
+        script_name=request.root_path or "/",
+        subdomain=subdomain,
+        url_scheme=scheme,
+        default_method=request.method,
+        path_info=request.path,
+        query_args=request.query_string.decode("latin-1"),
+    )
 
 
 def inject_url_defaults(app: Flask, endpoint: str, values: dict[str, Any]) -> None:
@@ -258,6 +304,7 @@ def flash(message: str, category: str = "message") -> None:
 
     :param message: text; ``Markup`` stays markup.
     :param category: such as ``"error"``, ``"info"`` or ``"warning"``.
+    :returns: nothing; ``await flash(...)``, as Quart's code has it, works too.
     :raises RuntimeError: there is no request, or no secret key.
     """
     # Assigned anew, because a session need not notice changes inside its values.
@@ -269,6 +316,18 @@ def flash(message: str, category: str = "message") -> None:
         )
         for receiver, result in sent:
             _refuse_coroutine(receiver, result)
+    return cast(None, _done)
+
+
+class _Done:
+    """What a function returns that has done its work and may be awaited all the same."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return
+        yield
+
+
+_done = _Done()
 
 
 def _refuse_coroutine(receiver: Callable[..., Any], result: Any) -> None:
@@ -306,10 +365,14 @@ def get_flashed_messages(
     :param with_categories: give pairs of category and message.
     :param category_filter: only messages of these categories.
     """
-    flashes = request_ctx.flashes
+    context = current.get(None)
+    inside = None if context is None else context.connection_context
+    if inside is None:
+        raise RuntimeError(missing("session", context))
+    flashes = inside.flashes
     if flashes is None:
         flashes = session.pop("_flashes") if "_flashes" in session else []
-        request_ctx.flashes = flashes
+        inside.flashes = flashes
     wanted = [pair for pair in flashes if not category_filter or pair[0] in category_filter]
     return wanted if with_categories else [message for _, message in wanted]
 
@@ -371,7 +434,7 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
 def _require_request() -> AppContext:
     context = current.get(None)
-    if context is None or context.request_context is None:
+    if context is None or context.connection_context is None:
         raise RuntimeError(
             "'stream_with_context' can only be used when a request context is active, such as in a "
             "view function."

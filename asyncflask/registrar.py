@@ -112,6 +112,9 @@ class Registrar:
         "before_request_funcs",
         "after_request_funcs",
         "teardown_request_funcs",
+        "before_websocket_funcs",
+        "after_websocket_funcs",
+        "teardown_websocket_funcs",
         "template_context_processors",
         "url_value_preprocessors",
         "url_default_functions",
@@ -135,6 +138,9 @@ class Registrar:
         self.before_request_funcs: _Funcs[BeforeRequestFunction] = defaultdict(list)
         self.after_request_funcs: _Funcs[AfterRequestFunction] = defaultdict(list)
         self.teardown_request_funcs: _Funcs[TeardownFunction] = defaultdict(list)
+        self.before_websocket_funcs: _Funcs[BeforeRequestFunction] = defaultdict(list)
+        self.after_websocket_funcs: _Funcs[AfterRequestFunction] = defaultdict(list)
+        self.teardown_websocket_funcs: _Funcs[TeardownFunction] = defaultdict(list)
         self.template_context_processors: _Funcs[TemplateContextProcessor] = defaultdict(list)
         self.url_value_preprocessors: _Funcs[URLValuePreprocessor] = defaultdict(list)
         self.url_default_functions: _Funcs[URLDefaultFunction] = defaultdict(list)
@@ -268,6 +274,38 @@ class Registrar:
         """Register a rule and its view; described at ``Flask`` and ``Blueprint``."""
         raise NotImplementedError
 
+    def websocket(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register the decorated WebSocket view for ``rule``; see :meth:`add_websocket`.
+
+        :raises TypeError: the rule is no string: the decorator was written without one.
+        """
+        if not isinstance(rule, str):
+            raise TypeError(f"A rule is missing for {rule!r}. Write '@app.websocket(\"/path\")'.")
+
+        def decorator(f: F) -> F:
+            self.add_websocket(rule, view_func=f, **options)
+            return f
+
+        return decorator
+
+    def add_websocket(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: ViewFunction | None = None,
+        **options: Any,
+    ) -> None:
+        """Add a rule for WebSocket handshakes and register its view: :meth:`websocket` as a call.
+
+        :param rule: such as ``/ws/<room>``; requests may have another rule for the same path.
+        :param endpoint: the name for ``url_for``; the view's name by default.
+        :param view_func: ``def`` or ``async def``; it uses ``asyncflask.websocket``.
+        :param options: as for :meth:`add_url_rule`, but for ``methods``.
+        """
+        self.add_url_rule(
+            rule, endpoint, view_func, provide_automatic_options=False, websocket=True, **options
+        )
+
     @setupmethod
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
         """Make the decorated function the view of ``endpoint``, whose rules are added apart."""
@@ -296,6 +334,28 @@ class Registrar:
     def teardown_request(self, f: F) -> F:
         """Run ``f(exception_or_None)`` at the end of each request, whatever happened."""
         self.teardown_request_funcs[None].append(f)
+        return f
+
+    @setupmethod
+    def before_websocket(self, f: F) -> F:
+        """Run ``f()`` before each WebSocket view; what it returns, unless None, is a refusal."""
+        self.before_websocket_funcs[None].append(f)
+        return f
+
+    @setupmethod
+    def after_websocket(self, f: F) -> F:
+        """Run ``f(response_or_None)`` after each WebSocket view.
+
+        There is a response where the handshake was refused. What it returns, unless None, is sent
+        in its place.
+        """
+        self.after_websocket_funcs[None].append(f)
+        return f
+
+    @setupmethod
+    def teardown_websocket(self, f: F) -> F:
+        """Run ``f(exception_or_None)`` at the end of each WebSocket, whatever happened."""
+        self.teardown_websocket_funcs[None].append(f)
         return f
 
     @setupmethod
@@ -348,28 +408,40 @@ def exception_class_and_code(
             return default_exceptions[code_or_exception], code_or_exception
         except KeyError:
             raise ValueError(
-                f"{code_or_exception} is not the code of an HTTP error. Use one of 400 to 599, or "
-                "register a subclass of HTTPException that has this code."
+                f"{code_or_exception} is not the code of an HTTP error. Use a subclass of "
+                "HTTPException that has this code."
             ) from None
     if isinstance(code_or_exception, Exception):
         raise TypeError(
-            f"{code_or_exception!r} is an exception, not a class: handlers are registered for "
+            f"{code_or_exception!r} is an instance, not a class. Handlers are registered for "
             "classes and status codes."
         )
     if not (isinstance(code_or_exception, type) and issubclass(code_or_exception, Exception)):
-        raise TypeError(f"{code_or_exception!r} is neither a status code nor an exception class.")
+        name = getattr(code_or_exception, "__name__", code_or_exception)
+        raise ValueError(
+            f"{name!r} is not a subclass of Exception. Handlers are registered for classes and "
+            "status codes."
+        )
     if issubclass(code_or_exception, HTTPException):
         return code_or_exception, code_or_exception.code
     return code_or_exception, None
 
 
-def check_name(name: object) -> None:
-    """Refuse a function in the place of a name: the decorator was written without brackets."""
+def named(name: Any, add: Callable[[F, str | None], None]) -> Any:
+    """Make a decorator that may be written with a name, with empty brackets, or without any.
+
+    :param name: the name; or the decorated function, where there are no brackets.
+    :param add: given the function and the name.
+    """
     if callable(name):
-        raise TypeError(
-            f"{endpoint_of(name)!r} stands where a name is expected. Write the decorator with "
-            "brackets: '@app.template_filter()'."
-        )
+        add(cast("F", name), None)
+        return name
+
+    def decorator(f: F) -> F:
+        add(f, name)
+        return f
+
+    return decorator
 
 
 def endpoint_of(view: ViewFunction) -> str:

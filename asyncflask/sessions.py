@@ -20,7 +20,7 @@ from asyncflask.json.tag import TaggedJSONSerializer
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
-    from asyncflask.messages.request import BaseRequest
+    from asyncflask.messages.connection import Connection
     from asyncflask.messages.response import Response
     from asyncflask.typing import MaybeAwaitable
 
@@ -89,8 +89,9 @@ class NullSession(SecureCookieSession):
 class SessionInterface:
     """Opens and saves sessions. Subclass it and write :meth:`open_session`, :meth:`save_session`.
 
-    Both may be ``async def``; then the session is opened before the first hook, otherwise at the
-    first access. Assign an instance to ``app.session_interface`` before the application starts.
+    Both may be ``async def``. Then the session is opened before the first hook, otherwise at the
+    first access; in both cases it is saved only where it was accessed. Assign an instance to
+    ``app.session_interface`` before the application starts.
     """
 
     #: What :meth:`make_null_session` makes.
@@ -158,8 +159,8 @@ class SessionInterface:
             session.permanent and cast(bool, app.config["SESSION_REFRESH_EACH_REQUEST"])
         )
 
-    def open_session(self, app: Flask, request: BaseRequest) -> MaybeAwaitable[SessionMixin | None]:
-        """Return the session of a request; None: there can be none, the null session is used.
+    def open_session(self, app: Flask, request: Connection) -> MaybeAwaitable[SessionMixin | None]:
+        """Return the session of a request or a WebSocket; None: the null session is used.
 
         The session is a dictionary with the attributes of :class:`SessionMixin`.
         """
@@ -251,7 +252,7 @@ class SecureCookieSessionInterface(SessionInterface):
             self.digest_method,
         )
 
-    def open_session(self, app: Flask, request: BaseRequest) -> SecureCookieSession | None:
+    def open_session(self, app: Flask, request: Connection) -> SecureCookieSession | None:
         """Read the session from its cookie; one that is forged, broken or too old is a new one."""
         serializer = self.get_signing_serializer(app)
         if serializer is None:

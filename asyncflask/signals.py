@@ -23,6 +23,8 @@ request_finished = _signals.signal("request-finished")
 request_tearing_down = _signals.signal("request-tearing-down")
 #: An exception was not handled and becomes a 500. Sent with ``exception``.
 got_request_exception = _signals.signal("got-request-exception")
+#: A background task has failed. Sent with ``exception``.
+got_background_exception = _signals.signal("got-background-exception")
 #: A context has become the current one.
 appcontext_pushed = _signals.signal("appcontext-pushed")
 #: A context is no longer the current one.
@@ -31,3 +33,15 @@ appcontext_popped = _signals.signal("appcontext-popped")
 appcontext_tearing_down = _signals.signal("appcontext-tearing-down")
 #: A message was flashed. Sent with ``message`` and ``category``.
 message_flashed = _signals.signal("message-flashed")
+#: A WebSocket handshake has come: its context is set, nothing of the user's has run yet.
+websocket_started = _signals.signal("websocket-started")
+#: A message was received. As in Quart, the sender is the message itself and nothing else is sent.
+websocket_received = _signals.signal("websocket-received")
+#: A message was sent. As in Quart, the sender is the message itself and nothing else is sent.
+websocket_sent = _signals.signal("websocket-sent")
+#: A WebSocket view has ended. Sent with ``response``: what refuses the handshake, or None.
+websocket_finished = _signals.signal("websocket-finished")
+#: A WebSocket has ended, with or without an error. Sent with ``exc``.
+websocket_tearing_down = _signals.signal("websocket-tearing-down")
+#: An exception in a WebSocket was not handled. Sent with ``exception``.
+got_websocket_exception = _signals.signal("got-websocket-exception")

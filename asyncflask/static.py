@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from asyncflask.files import send_from_directory
+from asyncflask.assets import FOREVER, version_of
+from asyncflask.files import by_the_rule, send_found
 
 if TYPE_CHECKING:
+    from asyncflask.ctx import AppContext
     from asyncflask.messages.response import Response
     from asyncflask.registrar import Registrar
 
@@ -22,7 +24,28 @@ def send_static_file(owner: Registrar, filename: str) -> Awaitable[Response]:
     :raises RuntimeError: there is no static folder.
     :raises NotFound: there is no such file.
     """
-    if owner.static_folder is None:
+    folder = owner.static_folder
+    if folder is None:
         raise RuntimeError(f"{owner!r} has no static files: set its 'static_folder' to serve some.")
     max_age = owner.get_send_file_max_age(filename)
-    return send_from_directory(owner.static_folder, filename, max_age=max_age)
+
+    def send(context: AppContext) -> Response:
+        config = context.app.config
+        precompressed = config["STATIC_PRECOMPRESSED"]
+        response = send_found(
+            context, folder, filename, max_age=max_age, precompressed=precompressed
+        )
+        if config["STATIC_HASHED_URLS"] and context.request_context is not None:
+            version = context.request.args.get("v")
+            # Asked after the file was opened: one that has been replaced since is not kept.
+            if version is not None and version == version_of(folder, filename):
+                _keep_for_ever(response)
+        return response
+
+    return by_the_rule(send, "send_static_file(...)")
+
+
+def _keep_for_ever(response: Response) -> None:
+    """Let everybody keep the response: what its URL stands for never changes (RFC 8246)."""
+    del response.expires
+    response.headers["Cache-Control"] = f"public, max-age={FOREVER}, immutable"

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, cast
 from jinja2 import BaseLoader, Template, TemplateNotFound, TemplatesNotFound
 from jinja2 import Environment as BaseEnvironment
 
-from asyncflask.concurrency import Pending, running_loop
+from asyncflask.concurrency import Pending, is_async_callable, running_loop
 from asyncflask.ctx import current
+from asyncflask.exceptions import SetupError
 from asyncflask.globals import current_app, g, request, session
 from asyncflask.helpers import get_flashed_messages, stream_with_context
 from asyncflask.signals import before_render_template, template_rendered
 
 if TYPE_CHECKING:
     from blinker import Signal
+    from jinja2.runtime import Context
 
     from asyncflask.app import Flask
     from asyncflask.registrar import Registrar
@@ -45,9 +47,23 @@ class Environment(BaseEnvironment):
     """
 
     def __init__(self, app: Flask, **options: Any) -> None:
-        options.setdefault("loader", DispatchingJinjaLoader(app))
-        super().__init__(**options)
+        if "loader" not in options:
+            options["loader"] = app.create_global_jinja_loader()
         self.app = app
+        super().__init__(**options)
+        self._auto_reload: bool | None = options.get("auto_reload")
+
+    @property
+    def auto_reload(self) -> bool:
+        """Whether changed files are noticed: as set, else as ``TEMPLATES_AUTO_RELOAD`` says now."""
+        wanted = self._auto_reload
+        if wanted is None:
+            wanted = self.app.config["TEMPLATES_AUTO_RELOAD"]
+        return self.app.debug if wanted is None else bool(wanted)
+
+    @auto_reload.setter
+    def auto_reload(self, value: bool | None) -> None:
+        self._auto_reload = value
 
     def select_template(self, names: Any, *args: Any, **kwargs: Any) -> Template:
         """Return the first template of ``names`` that exists.
@@ -78,12 +94,39 @@ class DispatchingJinjaLoader(BaseLoader):
 
         :raises TemplateNotFound: no folder has it; it says which they are.
         """
+        if self.app.config["EXPLAIN_TEMPLATE_LOADING"]:
+            self._explain(environment, template)
         for _, loader in self._loaders():
             try:
                 return loader.get_source(environment, template)
             except TemplateNotFound:
                 continue
         raise _NotFound(template, self)
+
+    def _explain(self, environment: BaseEnvironment, template: str) -> None:
+        """Log what each loader says to a name (``EXPLAIN_TEMPLATE_LOADING``)."""
+        lines = [f"Locating template {template!r}:"]
+        found = 0
+        for number, (owner, loader) in enumerate(self._loaders(), 1):
+            kind = "application" if owner is self.app else f"blueprint {owner.name!r}"
+            module = repr(owner.import_name) if owner is self.app else f"({owner.import_name})"
+            lines.append(f"{number:5}: trying loader of {kind} {module}")
+            lines.extend(f"{'':7}{line}" for line in _describe_loader(loader))
+            try:
+                _, file, _ = loader.get_source(environment, template)
+            except TemplateNotFound:
+                lines.append(f"{'':7}-> no match")
+            else:
+                found += 1
+                lines.append(f"{'':7}-> found ({file or '<string>'!r})")
+        if found != 1:
+            lines.append(
+                "Warning: more than one loader has a template of this name."
+                if found
+                else "Error: the template could not be found."
+            )
+            lines.extend(_describe_blueprint())
+        self.app.logger.info("\n".join(lines))
 
     def list_templates(self) -> list[str]:
         """Return the names of all templates."""
@@ -102,6 +145,28 @@ class DispatchingJinjaLoader(BaseLoader):
         for owner in owners:
             if owner.jinja_loader is not None:
                 yield owner, owner.jinja_loader
+
+
+def _describe_loader(loader: BaseLoader) -> Iterator[str]:
+    yield f"class: {type(loader).__module__}.{type(loader).__qualname__}"
+    for name, value in sorted(vars(loader).items()):
+        if isinstance(value, str | int | float) and not name.startswith("_"):
+            yield f"{name}: {value!r}"
+        elif isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            yield f"{name}:"
+            yield from (f"  - {item}" for item in value)
+
+
+def _describe_blueprint() -> Iterator[str]:
+    """Say that a blueprint's view has asked, when it did, and where its templates belong."""
+    context = current.get(None)
+    asking = None if context is None else context.connection_context
+    if asking is not None and asking.connection.blueprint is not None:
+        yield (
+            "  It was looked up from an endpoint that belongs to the blueprint "
+            f"{asking.connection.blueprint!r}. Is its file in another folder?"
+        )
+        yield "  See https://flask.palletsprojects.com/blueprints/#templates"
 
 
 class _NotFound(TemplateNotFound):
@@ -127,11 +192,7 @@ def create_environment(app: Flask) -> Environment:
     noticed with ``TEMPLATES_AUTO_RELOAD``, by default in debug mode. Besides Jinja's globals there
     are ``url_for``, ``get_flashed_messages``, ``config``, ``request``, ``session`` and ``g``.
     """
-    auto_reload = app.config["TEMPLATES_AUTO_RELOAD"]
-    defaults = {
-        "autoescape": app.select_jinja_autoescape,
-        "auto_reload": app.debug if auto_reload is None else auto_reload,
-    }
+    defaults = {"autoescape": app.select_jinja_autoescape}
     environment = app.jinja_environment(app, **{**defaults, **app.jinja_options})
     environment.globals.update(
         url_for=app.url_for,
@@ -146,6 +207,24 @@ def create_environment(app: Flask) -> Environment:
     environment.policies["json.dumps_function"] = lambda obj, **kw: app.json.dumps(obj, **kw)
     environment.policies["json.dumps_kwargs"] = {}
     return environment
+
+
+def add_to_environment(app: Flask, kind: str, f: Callable[..., Any], name: str | None) -> None:
+    """Give the templates of ``app`` a function.
+
+    :param kind: ``"filters"``, ``"tests"`` or ``"globals"``.
+    :param name: in templates; the function's own by default.
+    :raises SetupError: it is ``async def``, and templates are rendered synchronously.
+    """
+    environment = app.jinja_env
+    name = name or f.__name__
+    if is_async_callable(f) and not environment.is_async:
+        raise SetupError(
+            f"{name!r} in the {kind} of templates is 'async def', and templates await nothing. "
+            "Make it 'def', or turn on asynchronous templates before: "
+            'app.jinja_options = {"enable_async": True}.'
+        )
+    getattr(environment, kind)[name] = f
 
 
 # Rendering.
@@ -206,6 +285,25 @@ def stream_template_string(source: str, **context: Any) -> Awaitable[AsyncIterat
     )
 
 
+def render_block(template_name_or_list: TemplateName, block: str, **context: Any) -> Awaitable[str]:
+    """Render one block of a template, for a page that is updated in pieces.
+
+    In ``async def`` code it is awaited. The block is what it is in the whole page: of a template
+    that extends others it is the innermost one, with ``super()``. What stands at the top of the
+    templates, before any text, is done first: imports and ``set``.
+
+    :param template_name_or_list: its name; of several, the first that exists is taken.
+    :param block: the name of the block.
+    :param context: the variables of the template.
+    :raises TemplateNotFound: there is none; it says where it was looked for.
+    :raises LookupError: it has no such block; it says which it has.
+    """
+    return _by_the_rule(
+        lambda app: _render_block(app, _get_template(app, template_name_or_list), block, context),
+        "render_block(...)",
+    )
+
+
 def get_template_attribute(template_name: str, attribute: str) -> Any:
     """Return a macro or variable that a template exports, to use it in Python.
 
@@ -233,29 +331,34 @@ def _by_the_rule(steps: Callable[[Flask], Steps], expression: str) -> Awaitable[
     if running_loop() is None:
         # What 'def' code gets is the value itself, typed for it in `asyncflask.sync`.
         return cast("Awaitable[Any]", _run(app, steps(app)))
-    return cast("Awaitable[Any]", Pending(lambda: _run_async(steps(app)), expression))
+
+    def make() -> Awaitable[Any]:
+        if app.config["TEMPLATES_IN_WORKER"]:
+            return app.run_sync(lambda: _run(app, steps(app)))
+        return _run_async(steps(app))
+
+    return cast("Awaitable[Any]", Pending(make, expression))
 
 
 def _run(app: Flask, steps: Steps) -> Any:
     value = None
     while True:
-        try:
-            value = steps.send(value)
-        except StopIteration as end:
-            return end.value
         if inspect.isawaitable(value):
             value = app.ensure_sync(_wait_for)(value)
-
-
-async def _run_async(steps: Steps) -> Any:
-    value = None
-    while True:
         try:
             value = steps.send(value)
         except StopIteration as end:
             return end.value
+
+
+async def _run_async(steps: Steps, value: Any = None) -> Any:
+    while True:
         if inspect.isawaitable(value):
             value = await value
+        try:
+            value = steps.send(value)
+        except StopIteration as end:
+            return end.value
 
 
 async def _wait_for(awaitable: Awaitable[Any]) -> Any:
@@ -264,6 +367,43 @@ async def _wait_for(awaitable: Awaitable[Any]) -> Any:
 
 def _get_template(app: Flask, name_or_list: TemplateName) -> Template:
     return app.jinja_env.get_or_select_template(name_or_list)
+
+
+def _render_block(app: Flask, template: Template, name: str, values: dict[str, Any]) -> Steps:
+    context = yield from _complete(app, values)
+    yield from _announce(before_render_template, app, template, context)
+    page = template.new_context(context)
+    try:
+        # Up to the first text: by then all templates that are extended have added their blocks.
+        start: Any = template.root_render_func(page)
+        if template.environment.is_async:
+            yield anext(start, None)
+            yield start.aclose()
+        else:
+            next(start, None)
+            start.close()
+        block = _find_block(template, page, name)(page)
+        if template.environment.is_async:
+            pieces = yield _collect(block)
+        else:
+            pieces = list(block)
+    except Exception:
+        template.environment.handle_exception()
+    yield from _announce(template_rendered, app, template, context)
+    return template.environment.concat(pieces)
+
+
+def _find_block(template: Template, page: Context, name: str) -> Callable[[Context], Any]:
+    if name in page.blocks:
+        return page.blocks[name][0]
+    names = ", ".join(sorted(page.blocks)) or "none"
+    near = difflib.get_close_matches(name, page.blocks, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise LookupError(f"{template.name!r} has no block {name!r}. Its blocks: {names}.{hint}")
+
+
+async def _collect(pieces: AsyncIterator[str]) -> list[str]:
+    return [piece async for piece in pieces]
 
 
 def _render(app: Flask, template: Template, values: dict[str, Any]) -> Steps:
@@ -285,19 +425,28 @@ def _stream(app: Flask, template: Template, values: dict[str, Any]) -> Steps:
         pieces = _pieces(app, template, context)
     else:
         pieces = _async_pieces(app, template, context)
-    return stream_with_context(pieces) if current.get().request_context else pieces
+    return stream_with_context(pieces) if current.get().connection_context else pieces
 
 
 def _pieces(app: Flask, template: Template, context: dict[str, Any]) -> Iterator[str]:
     if template.environment.is_async:
-
-        async def generate() -> list[str]:
-            return [piece async for piece in template.generate_async(context)]
-
-        yield from app.ensure_sync(generate)()
+        yield from _from_async(app, template.generate_async(context))
     else:
         yield from template.generate(context)
     _run(app, _announce(template_rendered, app, template, context))
+
+
+def _from_async(app: Flask, pieces: AsyncIterator[str]) -> Iterator[str]:
+    async def step() -> Any:
+        return await anext(pieces, None)
+
+    if current.get().loop is None:
+        # Each wait would have a loop of its own, and an async generator knows only one.
+        yield from app.ensure_sync(_collect)(pieces)
+        return
+    take = app.ensure_sync(step)
+    while (piece := take()) is not None:
+        yield piece
 
 
 async def _async_pieces(
@@ -313,13 +462,48 @@ async def _async_pieces(
 
 
 def _complete(app: Flask, values: dict[str, Any]) -> Steps:
-    """Return the whole context: what is always there, from the processors, and ``values``."""
+    """Return the whole context: ``values``, and what is added to them."""
+    context = dict(values)
+    yield app.update_template_context(context)
+    return context
+
+
+class _Done:
+    """Awaited where nothing is left to be done."""
+
+    def __await__(self) -> Iterator[Any]:
+        return iter(())
+
+
+def update_template_context(app: Flask, context: dict[str, Any]) -> Awaitable[None]:
+    """Add ``g``, ``request`` and what context processors give, except for names it has already.
+
+    In ``async def`` code the result is awaited; it need not be, where no processor is ``async
+    def``.
+
+    :raises TypeError: a context processor did not return a dictionary.
+    """
+    steps = _update(app, context)
+    if running_loop() is None:
+        return cast("Awaitable[None]", _run(app, steps))
+    value = None
+    while not inspect.isawaitable(value):
+        try:
+            value = steps.send(value)
+        except StopIteration:
+            return cast("Awaitable[None]", _Done())
+    return _run_async(steps, value)
+
+
+def _update(app: Flask, context: dict[str, Any]) -> Steps:
+    given = context.copy()
     here = current.get()
-    context: dict[str, Any] = {"g": here.g}
+    context["g"] = here.g
     names: tuple[str | None, ...] = (None,)
-    if here.request_context is not None:
-        context["request"] = here.request_context.request
-        names = (None, *reversed(here.request_context.request.blueprints))
+    inside = here.connection_context
+    if inside is not None:
+        context["websocket" if here.request_context is None else "request"] = inside.connection
+        names = (None, *reversed(inside.connection.blueprints))
     for name in names if app.template_context_processors else ():
         for processor in app.template_context_processors.get(name, ()):
             added = yield processor()
@@ -329,8 +513,7 @@ def _complete(app: Flask, values: dict[str, Any]) -> Steps:
                     f"{type(added).__name__!r}. It has to return a dictionary of variables."
                 )
             context.update(added)
-    context.update(values)
-    return context
+    context.update(given)
 
 
 def _announce(

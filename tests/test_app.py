@@ -29,6 +29,7 @@ from asyncflask import (
     Flask,
     Request,
     Response,
+    SetupError,
     abort,
     current_app,
     g,
@@ -136,7 +137,8 @@ def test_debug_mode_reloads_templates(app: Flask) -> None:
     app.debug = False
     assert not app.jinja_env.auto_reload
     app.config["TEMPLATES_AUTO_RELOAD"] = True
-    app.debug = True
+    assert app.jinja_env.auto_reload
+    app.jinja_env.auto_reload = False
     assert not app.jinja_env.auto_reload
 
 
@@ -187,7 +189,7 @@ def test_static_rules_as_in_flask(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"static_host": "static.test"}, {"host_matching": True}])
 def test_static_host_and_host_matching_go_together(options: dict[str, Any]) -> None:
     """One without the other cannot work."""
-    with pytest.raises(ValueError, match="'static_host' and 'host_matching' go together"):
+    with pytest.raises(SetupError, match="'static_host' and 'host_matching' go together"):
         Flask("shop", **options)
     with pytest.raises(AssertionError):
         flask.Flask("shop", **options)

@@ -456,19 +456,23 @@ def test_setup_after_the_registration_is_an_error(name: str, args: tuple[Any, ..
 @pytest.mark.parametrize(
     "name", ["app_template_filter", "app_template_test", "app_template_global"]
 )
-def test_template_decorators_need_brackets(name: str) -> None:
-    """Without them they would do nothing."""
+def test_template_decorators_may_have_brackets_and_a_name(name: str) -> None:
+    """What is registered comes into the environment with the blueprint."""
 
     def shout(text: str) -> str:
         return text.upper()
 
-    with pytest.raises(TypeError, match=r"'shout' stands where a name is expected.*brackets"):
-        getattr(Blueprint("bp", __name__), name)(shout)
+    blueprint, app = Blueprint("bp", __name__), Flask(__name__)
+    decorate = getattr(blueprint, name)
+    assert decorate(shout) is decorate()(shout) is decorate("loud")(shout) is shout
+    app.register_blueprint(blueprint)
+    added = getattr(app.jinja_env, f"{name.removeprefix('app_template_')}s")
+    assert added["shout"] is added["loud"] is shout
 
 
 def test_app_errorhandler_checks_what_it_is_for() -> None:
     """Where it is written, not at the registration."""
-    with pytest.raises(TypeError, match="neither a status code nor an exception class"):
+    with pytest.raises(ValueError, match="is not a subclass of Exception"):
         Blueprint("bp", __name__).app_errorhandler(print)  # type: ignore[arg-type]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import flask
 import pytest
+from starlette.applications import Starlette
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from asyncflask import (
@@ -17,22 +19,29 @@ from asyncflask import (
     Flask,
     Response,
     after_this_request,
+    after_this_websocket,
     app_ctx,
     appcontext_popped,
     appcontext_pushed,
     appcontext_tearing_down,
+    copy_current_app_context,
     copy_current_request_context,
+    copy_current_websocket_context,
     current_app,
     g,
     has_app_context,
     has_request_context,
+    has_websocket_context,
     json,
     request,
     request_ctx,
     request_tearing_down,
     session,
+    url_for,
+    websocket,
+    websocket_ctx,
 )
-from asyncflask.ctx import AppContext, RequestContext, current
+from asyncflask.ctx import AppContext, ConnectionContext, RequestContext, WebsocketContext, current
 from asyncflask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 
@@ -402,16 +411,42 @@ def test_without_a_secret_key_the_session_is_a_null_session(app: Flask) -> None:
             session["user"] = "ann"
 
 
-def test_an_asynchronous_session_interface_needs_a_request(app: Flask) -> None:
-    """It opens its sessions before the hooks; a request made by hand has none."""
+class AsyncInterface(SecureCookieSessionInterface):
+    """Opens sessions asynchronously: one, none, or with an error."""
 
-    class Interface(SecureCookieSessionInterface):
-        async def open_session(self, app: Any, request: Any) -> Any:
-            return SecureCookieSession()
+    async def open_session(self, app: Any, request: Any) -> Any:
+        if request.path == "/fails":
+            raise OSError("no store")
+        return SecureCookieSession({"a": 1}) if request.path == "/" else None
 
-    app.session_interface = Interface()
-    with app.test_request_context(), pytest.raises(RuntimeError, match="asynchronously"):
+
+def test_a_session_that_is_opened_asynchronously_is_there_in_a_made_up_request(app: Flask) -> None:
+    """In plain code it is opened at the first access."""
+    app.session_interface = AsyncInterface()
+    with app.test_request_context():
+        assert session["a"] == 1
+    with app.test_request_context("/null"), pytest.raises(RuntimeError, match="secret"):
+        session["a"] = 2
+
+
+async def test_async_with_opens_such_a_session(app: Flask) -> None:
+    """With `with` in `async def` code it cannot be opened, and the error says what to write."""
+    app.session_interface = AsyncInterface()
+    async with app.test_request_context():
+        assert session["a"] == 1
+        assert [await copy_current_request_context(read)()] == [1]
+    async with app.test_request_context("/null"):
+        assert not session
+    with app.test_request_context(), pytest.raises(RuntimeError, match=r"asynchronously.*async"):
         _ = session["a"]
+    with pytest.raises(OSError, match="no store"):
+        async with app.test_request_context("/fails"):
+            pass
+    assert not has_app_context()
+
+
+async def read() -> Any:
+    return session["a"]
 
 
 def test_context_names(app: Flask) -> None:
@@ -605,3 +640,190 @@ async def test_a_copied_context_shares_request_and_session_that_is_opened_later(
     response = await app.test_client().post("/", json={"a": 1})
     assert response.text == "the copy"
     assert "session=" in response.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+async def test_requests_push_and_pop_their_context(app: Flask, kind: str) -> None:
+    """The signals of contexts are sent for them, too: tests set `g` in a receiver."""
+    record: list[str] = []
+
+    def pushed(sender: Flask) -> None:
+        g.user = "Ada"
+        record.append("pushed")
+
+    async def popped(sender: Flask) -> None:
+        record.append("popped")
+
+    def index() -> str:
+        record.append("view")
+        return str(g.user)
+
+    async def async_index() -> str:
+        return index()
+
+    app.get("/signals")(index if kind == "def" else async_index)
+    client = app.test_client()
+    with appcontext_pushed.connected_to(pushed, app), appcontext_popped.connected_to(popped, app):
+        assert (await client.get("/signals")).text == "Ada"
+        assert record == ["pushed", "view", "popped"]
+    app = Flask(__name__)
+    app.preprocess_request = lambda: str(g.user)  # type: ignore[method-assign]
+    record.clear()
+    with appcontext_pushed.connected_to(pushed, app), appcontext_popped.connected_to(popped, app):
+        assert (await app.test_client().get("/")).text == "Ada"
+    assert record == ["pushed", "popped"]
+
+
+async def test_code_elsewhere_can_share_the_context(app: Flask) -> None:
+    """With the same `g`, and without another teardown."""
+    ended: list[str] = []
+    app.teardown_appcontext(lambda exc: ended.append("teardown"))
+
+    async with app.app_context():
+        g.value = 5
+
+        @copy_current_app_context
+        def in_def() -> Any:
+            return g.value, current_app.name
+
+        @copy_current_app_context
+        async def in_async() -> Any:
+            await asyncio.sleep(0)
+            g.value += 1
+            return g.value
+
+    assert ended == ["teardown"]
+    assert in_thread(in_def) == (5, app.name)
+    assert await asyncio.create_task(in_async()) == 6
+    assert not has_app_context()
+    assert ended == ["teardown"]
+    with pytest.raises(RuntimeError, match="copy_current_app_context"):
+        copy_current_app_context(in_def)
+
+
+def test_a_request_can_be_matched_again(app: Flask) -> None:
+    """After a change of what it asks for."""
+    app.add_url_rule("/again/<int:number>", endpoint="again", view_func=lambda number: "x")
+    with app.test_request_context("/nowhere") as context:
+        assert request.endpoint is None
+        context.scope["path"] = "/again/5"
+        context.match_request()
+        assert (request.endpoint, request.view_args) == ("again", {"number": 5})
+        assert context.routing_exception is None
+
+
+async def test_a_request_has_a_context_of_its_own(app: Flask) -> None:
+    """A context can be made of it, with its body."""
+    async with app.test_request_context("/", method="POST", data=b"body"):
+        made = request._get_current_object()  # type: ignore[attr-defined]
+    async with app.request_context(made):
+        assert await request.get_data() == b"body"
+
+
+def test_the_url_adapter_is_asked_for_once(app: Flask) -> None:
+    """It builds and matches like Werkzeug's; an application may return another."""
+    app.add_url_rule("/part/<int:number>", endpoint="part", view_func=lambda number: "x")
+    calls: list[Any] = []
+    original = app.create_url_adapter
+
+    def create(request: Any) -> Any:
+        calls.append(request)
+        return original(request)
+
+    app.create_url_adapter = create  # type: ignore[method-assign]
+    with app.test_request_context("/part/5?a=1", base_url="https://example.test/root") as context:
+        assert url_for("part", number=1) == "/root/part/1"
+        assert url_for("part", number=1, _external=True) == "https://example.test/root/part/1"
+        assert context.url_adapter is not None
+        assert context.url_adapter.match() == ("part", {"number": 5})
+        assert context.url_adapter.allowed_methods() == ["GET", "HEAD", "OPTIONS"]
+        with app.app_context() as inner:
+            assert inner.url_adapter is context.url_adapter
+    assert len(calls) == 1
+    with app.app_context() as outside:
+        assert outside.url_adapter is None
+        app.config["SERVER_NAME"] = "example.org"
+        assert url_for("part", number=1) == "http://example.org/part/1"
+    assert calls[1:] == [None, None]
+
+
+def test_a_request_for_another_application_can_be_matched(app: Flask) -> None:
+    """It has no endpoint of ours."""
+    app.mount("/other", Starlette())
+    with app.test_request_context("/other/path") as context:
+        assert request.endpoint is None
+        assert context.routing_exception is None
+
+
+def test_the_context_of_a_websocket_is_no_requests(app: Flask) -> None:
+    """What stands in it sees the WebSocket; the names of the other kind say what to use."""
+    app.add_websocket("/ws", "ws", lambda: None)
+    assert not has_websocket_context()
+    with app.test_websocket_context("/ws") as context:
+        assert has_websocket_context()
+        assert not has_request_context()
+        assert websocket_ctx._get_current_object() is context
+        with app.app_context() as inner:
+            assert inner.websocket is websocket._get_current_object()
+            assert inner.websocket_context is context
+            assert inner.session is context.session
+            assert inner.g is not context.g
+            assert inner.request_context is None
+        with pytest.raises(RuntimeError, match="there it is called 'websocket'"):
+            request.path  # noqa: B018
+        with pytest.raises(RuntimeError, match="outside of a request"):
+            request_ctx.push()
+    with app.test_request_context("/"):
+        assert not has_websocket_context()
+        with pytest.raises(RuntimeError, match="there it is called 'request'"):
+            websocket.path  # noqa: B018
+        with pytest.raises(RuntimeError, match="outside of a WebSocket"):
+            websocket_ctx.push()
+    with app.app_context():
+        for proxy, name in ((websocket, "websocket"), (request, "request"), (session, "session")):
+            with pytest.raises(RuntimeError, match=f"'{name}' was used outside"):
+                proxy.get("x")  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError, match="outside of a WebSocket"):
+        websocket.path  # noqa: B018
+    assert repr(websocket) == "<websocket outside of its context>"
+    for function in (after_this_websocket, copy_current_websocket_context):
+        with pytest.raises(RuntimeError, match="only be used while a WebSocket is handled"):
+            function(lambda: None)
+
+
+async def test_a_copied_context_of_a_websocket(app: Flask) -> None:
+    """It has the same WebSocket and session, wherever it runs, and teardowns of its own."""
+    torn: list[Any] = []
+    app.teardown_websocket(torn.append)
+
+    @app.websocket("/ws")
+    async def view() -> None:
+        session["user"] = "ada"
+        await websocket.accept()
+
+        @copy_current_websocket_context
+        async def work() -> None:
+            await websocket.send(f"{session['user']} {getattr(g, 'own', None)}")
+
+        g.own = 1
+        task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
+        await task
+
+    async with app.test_client().websocket("/ws") as ws:
+        assert await ws.receive() == "ada None"
+    assert torn == [None, None]
+
+
+def test_a_connection_is_one_of_two_kinds(app: Flask) -> None:
+    """The base of both contexts says neither which, nor when its client has gone."""
+    with app.test_request_context("/") as context:
+        base = ConnectionContext(
+            app, context.scope, context.receive, context.send, context.endpoint, {}
+        )
+        with pytest.raises(NotImplementedError):
+            base.connection  # noqa: B018
+        with pytest.raises(NotImplementedError):
+            base.disconnected().send(None)
+        assert not base.has_form
+        assert context.connection is context.request
+    assert issubclass(WebsocketContext, ConnectionContext)

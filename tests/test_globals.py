@@ -345,3 +345,17 @@ async def test_the_identity_of_the_context_is_that_of_the_request(app: Flask, ki
     assert sum(map(len, seen)) == 15
     assert len(everything) == 3
     assert len({id(context) for context in third}) == 1
+
+
+async def test_the_context_can_be_entered_through_its_proxy(app: Flask) -> None:
+    """As in Flask; in `async def` code with `async with`."""
+    ended: list[BaseException | None] = []
+    app.teardown_appcontext(ended.append)
+    with app.app_context():
+        with app_ctx:
+            assert current_app.name == app.name
+        assert ended == []
+    assert ended == [None]
+    async with app.app_context(), app_ctx:
+        pass
+    assert ended == [None, None]

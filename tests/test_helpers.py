@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, ImATeapot, NotFound
 from werkzeug.routing import BuildError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+import asyncflask.sync
 from asyncflask import (
     Blueprint,
     Flask,
@@ -30,6 +31,7 @@ from asyncflask import (
     g,
     get_flashed_messages,
     helpers,
+    make_push_promise,
     make_response,
     message_flashed,
     redirect,
@@ -41,6 +43,7 @@ from asyncflask import (
 )
 from asyncflask.ctx import current
 from asyncflask.exceptions import MissingAwaitError
+from tests.wire import Wire
 
 
 def make_app(**config: Any) -> Flask:
@@ -741,3 +744,51 @@ def test_nothing_of_a_stream_stays() -> None:
     del stream
     gc.collect()
     assert current.get(None) is None
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+async def test_pushes_are_promised_where_the_server_offers_it(kind: str) -> None:
+    """With the headers that the client will want for them; otherwise nothing is sent."""
+    app = make_app()
+
+    def page() -> str:
+        asyncflask.sync.make_push_promise("/style.css")
+        return "page"
+
+    async def async_page() -> str:
+        await make_push_promise("/style.css")
+        return "page"
+
+    app.get("/")(page if kind == "def" else async_page)
+    for offered in ({"http.response.push": {}}, {}, None):
+        wire = Wire("/")
+        headers: Any = [(b"accept", b"text/css"), (b"cookie", b"a=b")]
+        wire.scope.update(headers=headers, extensions=offered)
+        await app(wire.scope, wire.receive, wire.send)
+        pushes = [each for each in wire.sent if each["type"] == "http.response.push"]
+        expected = {
+            "type": "http.response.push",
+            "path": "/style.css",
+            "headers": [(b"accept", b"text/css")],
+        }
+        assert pushes == ([expected] if offered else [])
+    with pytest.raises(RuntimeError, match="outside of a request"):
+        make_push_promise("/style.css")
+
+
+async def test_flash_may_be_awaited() -> None:
+    """As Quart's code does; it need not be."""
+    app = make_app()
+    async with app.test_request_context():
+        await flash("first")  # type: ignore[func-returns-value]
+        flash("second")
+        assert get_flashed_messages() == ["first", "second"]
+
+
+def test_flashed_messages_need_a_session() -> None:
+    """Outside of a request it says so, in an application context too."""
+    app = Flask("shop", static_folder=None)
+    with pytest.raises(RuntimeError, match="'session' was used outside of a request"):
+        get_flashed_messages()
+    with app.app_context(), pytest.raises(RuntimeError, match="outside of a request"):
+        get_flashed_messages()

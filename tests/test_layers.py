@@ -22,6 +22,7 @@ import pytest
 
 import asyncflask
 import asyncflask.sync
+import asyncflask.wrappers
 
 PACKAGE = Path(asyncflask.__file__).parent
 MODULES = {
@@ -128,6 +129,12 @@ def test_the_module_for_def_code_has_the_same_names() -> None:
     theirs = exported_by(asyncflask.sync)
     for name, value in exported_by(asyncflask).items():
         assert theirs[name] is value, name
+
+
+def test_requests_and_responses_stand_where_flask_has_them() -> None:
+    """``from asyncflask.wrappers import Response`` works."""
+    assert asyncflask.wrappers.Request is asyncflask.Request
+    assert asyncflask.wrappers.Response is asyncflask.Response
 
 
 def test_an_import_brings_no_tools() -> None:

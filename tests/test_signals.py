@@ -1,28 +1,35 @@
-"""The signals are Flask's, by name, and are the framework's own."""
+"""The signals are Flask's and Quart's, by name, and are the framework's own."""
 
 from __future__ import annotations
 
 import blinker
 import flask.signals
 import pytest
+import quart.signals
 
 import asyncflask.signals
 
-NAMES = [name for name, value in vars(flask.signals).items() if isinstance(value, blinker.Signal)]
+THEIRS = {
+    name: value
+    for package in (quart.signals, flask.signals)
+    for name, value in vars(package).items()
+    if isinstance(value, blinker.Signal)
+    and (package is flask.signals or "websocket" in name or "background" in name)
+}
 
 
-def test_there_are_ten_signals() -> None:
-    """Every signal of Flask's exists here, and there is no other."""
+def test_there_are_seventeen_signals() -> None:
+    """Flask's, and Quart's for WebSockets and background tasks; and there is no other."""
     ours = vars(asyncflask.signals).items()
-    assert {name for name, value in ours if isinstance(value, blinker.Signal)} == set(NAMES)
-    assert len(NAMES) == 10
+    assert {name for name, value in ours if isinstance(value, blinker.Signal)} == THEIRS.keys()
+    assert len(THEIRS) == 17
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_signals_have_flasks_names(name: str) -> None:
-    """A signal is called what Flask calls it, but is another object."""
+@pytest.mark.parametrize("name", THEIRS)
+def test_signals_have_their_names(name: str) -> None:
+    """A signal is called what Flask or Quart calls it, but is another object."""
     ours = getattr(asyncflask.signals, name)
-    theirs = getattr(flask.signals, name)
+    theirs = THEIRS[name]
     assert ours.name == theirs.name
     assert ours is not theirs
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from asyncflask import (
     flash,
     g,
     get_template_attribute,
+    render_block,
     render_template,
     render_template_string,
     request,
@@ -30,7 +32,7 @@ from asyncflask import (
     stream_template_string,
     template_rendered,
 )
-from asyncflask.exceptions import MissingAwaitError
+from asyncflask.exceptions import MissingAwaitError, SetupError
 from asyncflask.json import FlaskJSONProvider
 from asyncflask.templating import DispatchingJinjaLoader, Environment
 
@@ -55,6 +57,22 @@ TEMPLATES = {
     "templates/include.html": "{% include 'nothing.html' %}",
     "templates/form.html": "{{ request.form.name }}",
     "templates/list.html": "{% for n in numbers %}{{ n }};{% endfor %}",
+    "templates/base.html": (
+        "<title>{% block title %}base title{% endblock %}</title>"
+        "{% block body %}<p>base {{ n }}</p>{% endblock %}"
+    ),
+    "templates/page.html": (
+        "{% extends 'base.html' %}{% set three = 3 %}{% from 'macros.html' import hello %}"
+        "{% block body %}{{ super() }} child {{ n }} in {{ three }}"
+        "{% if hello and lt %}{% block inner %}inner {{ lt }}{% endblock %}{% endif %}"
+        "{% endblock %}"
+    ),
+    "templates/empty.html": "{% extends 'page.html' %}",
+    "templates/costly.html": (
+        "{% set x = note('set') %}top{{ note('text') }}{% block large %}{{ note('large') }}"
+        "{% endblock %}{% block small %}small{% endblock %}{{ note('end') }}"
+    ),
+    "templates/broken.html": "{% block bad %}\n{{ 1 // 0 }}{% endblock %}",
     "blueprint/both.html": "blueprint's",
     "blueprint/bp.html": "bp {{ value }} {{ color }}",
 }
@@ -252,6 +270,87 @@ class TestTheEnvironment:
             source = "{{ 'abc'|backwards }} {{ 3 is large }} {{ from_app() }}"
             assert render_template_string(source) == "cba True global"
 
+    def test_an_application_may_make_its_own_loader(self) -> None:
+        """And set options on itself, which other applications do not see."""
+
+        class Own(Flask):
+            def create_global_jinja_loader(self) -> jinja2.BaseLoader:
+                return jinja2.DictLoader({"x.html": "<[ 1 ]>"})
+
+        app = Own(__name__, static_folder=None)
+        app.jinja_options["variable_start_string"] = "<["
+        app.jinja_options["variable_end_string"] = "]>"
+        with app.app_context():
+            assert render_template("x.html") == "1"
+        assert Own(__name__, static_folder=None).jinja_options == {}
+
+    @pytest.mark.parametrize("kind", ["filter", "test", "global"])
+    def test_async_additions_need_async_templates(self, app: Flask, kind: str) -> None:
+        """The error says how to turn them on; nothing is added."""
+
+        async def ask() -> str:
+            return "x"  # pragma: no cover - never called
+
+        with pytest.raises(SetupError, match=r"'ask' in the .* is 'async def'.*enable_async"):
+            getattr(app, f"add_template_{kind}")(ask)
+        assert "ask" not in getattr(app.jinja_env, f"{kind}s")
+
+
+class TestLoadingIsExplained:
+    """`EXPLAIN_TEMPLATE_LOADING`, as Flask's, in the application's log."""
+
+    @pytest.mark.parametrize(
+        ("path", "name"),
+        [
+            ("/", "index.html"),
+            ("/", "both.html"),
+            ("/bp/", "both.html"),
+            ("/bp/", "bp.html"),
+            ("/bp/", "nothing.html"),
+            ("/", "nothing.html"),
+        ],
+    )
+    async def test_what_each_loader_says(
+        self, root: Path, caplog: pytest.LogCaptureFixture, path: str, name: str
+    ) -> None:
+        """In the order they are asked; missing and ambiguous names are told."""
+        logs = []
+        for framework, blueprint_class in ((flask.Flask, flask.Blueprint), (Flask, Blueprint)):
+            app = build(framework, blueprint_class, root)
+            app.config["EXPLAIN_TEMPLATE_LOADING"] = True
+            caplog.clear()
+            with caplog.at_level("INFO", app.logger.name), app.test_request_context(path):
+                source = app.jinja_env.loader.get_source
+                if name == "nothing.html":
+                    with pytest.raises(jinja2.TemplateNotFound):
+                        source(app.jinja_env, name)
+                else:
+                    source(app.jinja_env, name)
+            assert [record.name for record in caplog.records] == [app.logger.name]
+            logs.append(caplog.messages[0].splitlines())
+        theirs, ours = logs
+        said = ("Locating", "trying loader", "->", "class:", "encoding", "  - /", "Error:")
+        for word in said:
+            assert [line for line in ours if word in line] == [
+                line for line in theirs if word in line
+            ], word
+        assert ("Warning: " in str(ours)) == ("Warning: " in str(theirs)) == (name == "both.html")
+        assert ("blueprint 'bp'. Is its" in str(ours)) == ("Maybe you did not" in str(theirs))
+
+    async def test_other_loaders_and_places(
+        self, app: Flask, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A template without a file; outside of a context."""
+        app.config["EXPLAIN_TEMPLATE_LOADING"] = True
+        app.jinja_loader = jinja2.DictLoader({"x.html": ""})
+        with caplog.at_level("INFO", app.logger.name):
+            app.jinja_env.get_template("x.html")
+            with pytest.raises(jinja2.TemplateNotFound):
+                app.jinja_env.get_template("y.html")
+        assert "class: jinja2.loaders.DictLoader" in caplog.messages[0]
+        assert "-> found ('<string>')" in caplog.messages[0]
+        assert caplog.messages[1].endswith("Error: the template could not be found.")
+
 
 class TestMissing:
     async def test_the_error_says_where_it_looked(self, app: Flask, root: Path) -> None:
@@ -381,6 +480,83 @@ class TestTheOneRule:
             with pytest.raises(TypeError, match=r"'forgetful' returned 'NoneType'"):
                 await render_template("index.html")
 
+    @KINDS
+    @pytest.mark.parametrize("own_kind", ["def", "async def"])
+    @pytest.mark.parametrize("processor_kind", ["def", "async def"])
+    async def test_the_application_may_update_the_context_its_own_way(
+        self, root: Path, kind: str, own_kind: str, processor_kind: str
+    ) -> None:
+        """`update_template_context`: what the template is given still comes last."""
+
+        class Own(Flask):
+            def update_template_context(self, context: dict[str, Any]) -> Any:
+                done = super().update_template_context(context)
+                context["color"] = f"own, after {context.get('color')}"
+                return done
+
+        class AsyncOwn(Flask):
+            async def update_template_context(self, context: dict[str, Any]) -> None:  # type: ignore[override]
+                await super().update_template_context(context)
+                context["color"] = f"own, after {context.get('color')}"
+
+        app = build(Own if own_kind == "def" else AsyncOwn, Blueprint, root)
+        if processor_kind == "async def":
+
+            @app.context_processor
+            async def late() -> dict[str, Any]:
+                await asyncio.sleep(0)
+                return {"color": "late", "value": "late"}
+
+        text = await rendered(app, kind, "/bp/", "bp.html", value="given")
+        # A `def` override cannot wait for processors that are `async def`, but what it returns can.
+        too_early = (own_kind, processor_kind, kind) == ("def", "async def", "async def")
+        expected = "bp&#39;s color" if too_early else "own, after bp&#39;s color"
+        assert text == f"bp given {expected}"
+
+    async def test_the_context_can_be_completed_by_hand(self, app: Flask) -> None:
+        """As in Flask, awaited in `async def` code."""
+        context: dict[str, Any] = {"value": "given"}
+        async with app.test_request_context("/bp/"):
+            await app.update_template_context(context)
+            assert context == {
+                "value": "given",
+                "color": "bp's color",
+                "g": g,
+                "request": request._get_current_object(),
+            }
+
+        def in_def_code() -> dict[str, Any]:
+            plain: dict[str, Any] = {}
+            with app.app_context():
+                assert app.update_template_context(plain) is None
+                assert plain.pop("g") is g._get_current_object()  # type: ignore[attr-defined]
+            return plain
+
+        expected = {"value": "app's value", "color": "app's color"}
+        assert await asyncio.to_thread(in_def_code) == expected
+
+    async def test_templates_may_be_rendered_in_a_worker(self, app: Flask, root: Path) -> None:
+        """`TEMPLATES_IN_WORKER`: what they call may block; `async def` processors still work."""
+        app.config["TEMPLATES_IN_WORKER"] = True
+        app.add_template_global(lambda: threading.current_thread().name, "thread")
+
+        @app.context_processor
+        async def asynchronous() -> dict[str, Any]:
+            return {"value": f"awaited in {threading.current_thread().name}"}
+
+        @app.get("/render")
+        async def render() -> str:
+            return await render_template_string("{{ value }} {{ thread() }} {{ request.path }}")
+
+        @app.get("/stream")
+        async def stream() -> Any:
+            return await stream_template_string("{{ thread() }} {{ request.path }}")
+
+        client = app.test_client()
+        here, worker = threading.current_thread().name, f"{app.name}-worker-1"
+        assert (await client.get("/render")).text == f"awaited in {here} {worker} /render"
+        assert (await client.get("/stream")).text == f"{app.name}-stream-1 /stream"
+
     async def test_async_templates_by_one_option(self, root: Path) -> None:
         """They await what they call; in `def` code too."""
 
@@ -417,6 +593,145 @@ class TestTheOneRule:
             assert (await client.get(f"/{kind}/render")).text == "asked True"
             assert (await client.get(f"/{kind}/stream")).text == "a asked True"
             assert (await client.get(f"/{kind}/macro")).text == "8"
+
+    @KINDS
+    async def test_what_async_templates_can(self, app: Flask, kind: str) -> None:
+        """Async iteration, and `async def` filters, tests and functions."""
+        app.jinja_options["enable_async"] = True
+
+        @app.template_filter
+        async def twice(n: int) -> int:
+            await asyncio.sleep(0)
+            return n * 2
+
+        @app.template_test
+        async def large(n: int) -> bool:
+            return n > 2
+
+        async def numbers() -> AsyncIterator[int]:
+            for n in (1, 2):
+                await asyncio.sleep(0)
+                yield n
+
+        source = (
+            "{% for n in numbers() %}{{ n|twice }}{% if n|twice is large %}!{% endif %}{% endfor %}"
+        )
+
+        def def_view() -> Any:
+            return stream_template_string(source, numbers=numbers)
+
+        async def async_view() -> Any:
+            return await render_template_string(source, numbers=numbers)
+
+        app.add_url_rule("/new", "view", def_view if kind == "def" else async_view)
+        assert (await app.test_client().get("/new")).text == "24!"
+
+    def test_async_templates_without_a_loop(self, app: Flask) -> None:
+        """In a script: each gets a loop of its own."""
+        app.jinja_options["enable_async"] = True
+        with app.app_context():
+            assert render_template_string("{{ value }}") == "app&#39;s value"
+            assert list(stream_template_string("a{{ value }}")) == ["a", "app&#39;s value"]  # type: ignore[call-overload]
+            assert render_block("page.html", "body", n=1) == "<p>base 1</p> child 1 in 3"
+
+    async def test_pieces_of_an_async_template_come_one_by_one(self, app: Flask) -> None:
+        """In `def` code too: the template waits until the next one is wanted."""
+        app.jinja_options["enable_async"] = True
+        made: list[int] = []
+
+        async def numbers() -> AsyncIterator[int]:
+            for n in range(3):
+                made.append(n)
+                yield n
+
+        source = "{% for n in numbers() %}{{ n }}{% endfor %}"
+
+        @app.get("/new")
+        def view() -> str:
+            stream: Any = stream_template_string(source, numbers=numbers)
+            return f"{next(stream)} {made} {next(stream)} {made}"
+
+        assert (await app.test_client().get("/new")).text == "0 [0] 1 [0, 1]"
+
+
+class TestBlocks:
+    @pytest.mark.parametrize("enable_async", [False, True])
+    @KINDS
+    @pytest.mark.parametrize(
+        ("name", "block", "expected"),
+        [
+            ("page.html", "body", "<p>base 1</p> child 1 in 3inner &lt;"),
+            ("page.html", "title", "base title"),
+            ("page.html", "inner", "inner &lt;"),
+            ("base.html", "body", "<p>base 1</p>"),
+            (["nothing.html", "base.html"], "title", "base title"),
+            ("empty.html", "title", "base title"),
+        ],
+        ids=str,
+    )
+    async def test_one_block_is_rendered(
+        self, app: Flask, kind: str, enable_async: bool, name: Any, block: str, expected: str
+    ) -> None:
+        """As it is in the whole page: with `super()`, imports and variables of the template."""
+        app.jinja_options["enable_async"] = enable_async
+        async with app.test_request_context():
+            if kind == "async def":
+                text = await render_block(name, block, n=1, lt="<")
+                page = await render_template(name, n=1, lt="<")
+            else:
+                text = await asyncio.to_thread(render_block, name, block, n=1, lt="<")  # type: ignore[arg-type]
+                page = await asyncio.to_thread(render_template, name, n=1, lt="<")  # type: ignore[arg-type]
+        assert text == expected
+        assert text in page
+
+    async def test_what_stands_around_it_is_not_rendered(self, app: Flask) -> None:
+        """Only what comes before the first text is done."""
+        calls: list[str] = []
+        async with app.test_request_context():
+            values = {"n": 1, "note": calls.append}
+            assert await render_block("costly.html", "small", **values) == "small"
+        assert calls == ["set"]
+
+    @KINDS
+    async def test_a_block_that_is_not_there(self, app: Flask, kind: str) -> None:
+        """The error names those that are, and the nearest."""
+        call: Any = (
+            render_block if kind == "async def" else partial(asyncio.to_thread, render_block)
+        )
+        async with app.test_request_context():
+            with pytest.raises(
+                LookupError,
+                match=r"^'page.html' has no block 'bdy'. Its blocks: body, inner, title. "
+                r"Did you mean 'body'\?$",
+            ):
+                await call("page.html", "bdy")
+            with pytest.raises(LookupError, match=r"Its blocks: none\.$"):
+                await render_block("list.html", "x", numbers=[])
+            with pytest.raises(jinja2.TemplateNotFound):
+                await render_block("nothing.html", "x")
+
+    async def test_an_error_in_it_points_into_the_template(self, app: Flask) -> None:
+        """As one in a whole template does."""
+        async with app.test_request_context():
+            with pytest.raises(ZeroDivisionError) as caught:
+                await render_block("broken.html", "bad")
+        assert caught.traceback[-1].path.name == "broken.html"  # type: ignore[union-attr]
+        assert caught.traceback[-1].lineno == 1
+
+    async def test_signals_are_sent(self, app: Flask) -> None:
+        """With the template that has the block."""
+        seen: list[Any] = []
+
+        def receive(sender: Any, template: Any, context: dict[str, Any]) -> None:
+            seen.append((template.name, context["n"]))
+
+        async with app.test_request_context():
+            with (
+                before_render_template.connected_to(receive, app),
+                template_rendered.connected_to(receive, app),
+            ):
+                await render_block("page.html", "body", n=1)
+        assert seen == [("page.html", 1)] * 2
 
 
 class TestStreams:

@@ -87,7 +87,7 @@ class JSONProvider:
 
     def _prepare_response_obj(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args and kwargs:
-            raise TypeError("A JSON response is made of arguments or of keywords, not of both.")
+            raise TypeError("A JSON response is made of args or kwargs, not of both.")
         if len(args) == 1:
             return args[0]
         return args or kwargs or None

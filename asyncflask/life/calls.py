@@ -16,7 +16,7 @@ from asyncflask.concurrency import Detour, Journey, in_worker, is_async_callable
 if TYPE_CHECKING:
     from blinker import Signal
 
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import ConnectionContext
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -47,7 +47,9 @@ def _named(wrapper: AsyncFunction, function: Callable[..., Any]) -> AsyncFunctio
     return wraps(function)(wrapper) if hasattr(function, "__name__") else wrapper
 
 
-async def call_function(context: RequestContext, function: Callable[..., Any], *args: Any) -> Any:
+async def call_function(
+    context: ConnectionContext, function: Callable[..., Any], *args: Any
+) -> Any:
     """Call a function that is not part of the endpoint (an error handler, say) in its place."""
     if _is_driven(context):
         return await on_journey(function)(*args)
@@ -57,7 +59,7 @@ async def call_function(context: RequestContext, function: Callable[..., Any], *
     return await Journey(on_journey(function)(*args), context.app.pool, worker=worker)
 
 
-async def settle(context: RequestContext, result: Any) -> Any:
+async def settle(context: ConnectionContext, result: Any) -> Any:
     """Return the result of an inline call, awaited on the loop if it is awaitable."""
     if inspect.isawaitable(result):
         if _is_driven(context):
@@ -66,7 +68,7 @@ async def settle(context: RequestContext, result: Any) -> Any:
     return result
 
 
-async def take(context: RequestContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+async def take(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run a part of a request for ``async def`` code of its own, in whatever task that is."""
     if _is_driven(context) or not context.endpoint.elsewhere:
         return await make()
@@ -78,7 +80,7 @@ async def take(context: RequestContext, make: Callable[[], Coroutine[Any, Any, A
         context.journey = outer
 
 
-def take_here(context: RequestContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+def take_here(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """:func:`take` for ``def`` code, which waits for it and runs its ``def`` functions."""
     outer = context.journey
     context.journey = detour = Detour(make(), context.loop)
@@ -88,12 +90,12 @@ def take_here(context: RequestContext, make: Callable[[], Coroutine[Any, Any, An
         context.journey = outer
 
 
-def _is_driven(context: RequestContext) -> bool:
+def _is_driven(context: ConnectionContext) -> bool:
     """Whether the coroutine at work is on a journey, and may ask to go elsewhere."""
     return context.journey is not None and context.journey.drives_here
 
 
-async def announce(context: RequestContext, signal: Signal, **kwargs: Any) -> None:
+async def announce(context: ConnectionContext, signal: Signal, **kwargs: Any) -> None:
     """Send ``signal`` from the application. Receivers run inline, and are awaited if awaitable."""
     app = context.app
     for receiver in signal.receivers_for(app):

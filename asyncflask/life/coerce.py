@@ -56,16 +56,19 @@ def _take_apart(value: tuple[Any, ...]) -> tuple[Any, Any, Any]:
         if isinstance(value[1], Headers | Mapping | tuple | list):
             return value[0], None, value[1]
         return value[0], value[1], None
-    raise TypeError(f"{_returner()} returned a tuple of {len(value)}. {_EXPECTED}")
+    raise TypeError(
+        f"{_returner()} returned a tuple of {len(value)}. A tuple must have the form (body, "
+        "status), (body, headers) or (body, status, headers)."
+    )
 
 
 def _returner() -> str:
     """Name the view that is at work, for messages."""
     context = current.get(None)
-    request_context = None if context is None else context.request_context
-    if request_context is None:
+    connection = None if context is None else context.connection_context
+    if connection is None:
         return "make_response() was given what no view may return: it"
-    endpoint = request_context.endpoint
+    endpoint = connection.endpoint
     name = endpoint.name or getattr(endpoint.function, "__name__", "?")
     code = getattr(inspect.unwrap(cast(Any, endpoint.function)), "__code__", None)
     where = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
@@ -95,7 +98,9 @@ def _from_body(app: Flask, body: Any) -> Response:
             "'return await ...'."
         )
     if isinstance(body, Number):  # JSON, but hardly meant: Flask takes it for a mistake as well
-        raise TypeError(f"{_returner()} returned the number {body!r}. {_EXPECTED}")
+        raise TypeError(
+            f"{_returner()} returned {body!r}; it was a {type(body).__name__}. {_EXPECTED}"
+        )
     return _from_json(app, body)
 
 
@@ -124,6 +129,7 @@ def _from_werkzeug(cls: type[Response], foreign: SansIOResponse) -> Response:
         body = b"".join(cast(Any, foreign).iter_encoded())
     response = cls(body, status=foreign.status)
     response.headers = foreign.headers
+    response.timeout = getattr(foreign, "timeout", ...)
     close = getattr(foreign, "aclose", None) or getattr(foreign, "close", None)
     if close is not None:
         response.call_on_close(close)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Iterator
-from functools import partial
+from collections.abc import Awaitable, Iterator
+from contextlib import suppress
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, is_async_callable, on_loop
 from asyncflask.concurrency.journey import keep_going
-from asyncflask.ctx import RequestContext, current
+from asyncflask.ctx import ConnectionContext, RequestContext, current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.json.provider import JSONProvider
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
 from asyncflask.life.coerce import make_response
 from asyncflask.life.errors import Errors
-from asyncflask.life.guard import refuse
 from asyncflask.life.problem import default_response
-from asyncflask.life.streaming import Sender, Stream
+from asyncflask.life.streaming import Sender, Stream, TooSlowError, in_time
+from asyncflask.life.teardown import name_of, receivers, run_all
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
 from asyncflask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
     appcontext_tearing_down,
     request_finished,
     request_started,
@@ -28,13 +31,13 @@ from asyncflask.signals import (
 )
 
 if TYPE_CHECKING:
-    from blinker import Signal
     from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
 
     from asyncflask.app import Flask
-    from asyncflask.life.plan import Plan
+    from asyncflask.life.plan import Endpoint, Plan
     from asyncflask.life.routes import Router
+    from asyncflask.life.sockets import Sockets
 
 _log = logging.getLogger("asyncflask")
 
@@ -53,10 +56,14 @@ class Dispatch:
     :param plan: the endpoints.
     """
 
+    #: What handles the WebSockets.
+    sockets: Sockets
+
     def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
         self._app = app
         self._router = router
         self._find = router.find
+        self._refuse = router.refuse
         self._miss = plan.miss
         self._foreign = plan.foreign
         self._plan = plan
@@ -65,6 +72,7 @@ class Dispatch:
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
         self._json = self._json_headers()
         self._opens_session = app._opens_session_first()
+        self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
         self._awaits_make_response = is_async_callable(app.make_response)
 
     def _json_headers(self) -> RawHeaders | None:
@@ -83,7 +91,7 @@ class Dispatch:
         """
         if scope["type"] != "http":
             return self._other(scope, receive, send)
-        route, endpoint, params, error = refuse(scope) or self._find(scope)
+        route, endpoint, params, error = self._refuse(scope) or self._find(scope)
         if endpoint is None:
             endpoint = self._miss if route is None else self._foreign
         context = RequestContext(self._app, scope, receive, send, endpoint, params)
@@ -102,12 +110,13 @@ class Dispatch:
             scope = {**scope, _LAYERS: (endpoint, layers[1:])}
             await layers[0](scope, receive, send)
         else:
-            context = RequestContext(
-                self._app, scope, receive, send, endpoint, scope["path_params"]
-            )
-            await (self._run_elsewhere(context) if endpoint.elsewhere else self._run(context))
+            await self._go_in(scope, receive, send, endpoint)
 
-    async def _run_elsewhere(self, context: RequestContext) -> None:
+    async def _go_in(self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint) -> None:
+        context = RequestContext(self._app, scope, receive, send, endpoint, scope["path_params"])
+        await (self._run_elsewhere(context) if endpoint.elsewhere else self._run(context))
+
+    async def _run_elsewhere(self, context: ConnectionContext) -> None:
         """Run a request on a journey, for its ``def`` functions, or let another app do it."""
         inner = context.endpoint.inner
         if inner is not None:
@@ -129,7 +138,7 @@ class Dispatch:
         finally:
             current.reset(token)
 
-    async def _run(self, context: RequestContext) -> None:
+    async def _run(self, context: ConnectionContext) -> None:
         """The life of a request: hooks, view, response, teardowns, and sending it.
 
         On a journey it changes place as its functions need it.
@@ -140,7 +149,7 @@ class Dispatch:
         answer: Any = None
         try:
             try:
-                if endpoint.prelude or request_started.receivers:
+                if endpoint.prelude or request_started.receivers or appcontext_pushed.receivers:
                     value = await self._run_before(context)
                 if value is None:
                     value = await endpoint.view(**context.params)
@@ -171,19 +180,23 @@ class Dispatch:
         finally:
             if token is not None:
                 current.reset(token)
+            if appcontext_popped.receivers:
+                await announce(context, appcontext_popped)
 
-    async def _run_before(self, context: RequestContext) -> Any:
+    async def _run_before(self, context: ConnectionContext) -> Any:
         """Run what comes before the view; what it returns, unless None, answers the request."""
+        if appcontext_pushed.receivers:
+            await announce(context, appcontext_pushed)
         await self._begin(context)
         return await self._preprocess(context)
 
-    async def _begin(self, context: RequestContext) -> None:
+    async def _begin(self, context: ConnectionContext) -> None:
         if self._opens_session:
-            await self._open_session(context)
-        if request_started.receivers:
-            await announce(context, request_started)
+            await context.open_session()
+        if context.started.receivers:
+            await announce(context, context.started)
 
-    async def _preprocess(self, context: RequestContext) -> Any:
+    async def _preprocess(self, context: ConnectionContext) -> Any:
         endpoint = context.endpoint
         for preprocess in endpoint.preprocessors:
             await settle(context, preprocess(endpoint.name, context.params))
@@ -193,7 +206,7 @@ class Dispatch:
                 return value
         return None
 
-    async def _recover(self, context: RequestContext, exc: BaseException) -> Response | Plain:
+    async def _recover(self, context: ConnectionContext, exc: BaseException) -> Response | Plain:
         """Answer an error. Handlers are asked for those of hooks and views, as in Flask.
 
         :raises BaseException: a cancellation, or an error that is to reach the server or the test;
@@ -216,10 +229,12 @@ class Dispatch:
             raise
         except BaseException as left:
             # The task leaves at once; what has to be done is done beside it.
+            if context.journey is not None:
+                await on_loop
             self._tear_down_beside(context, left)
             raise
 
-    async def _answer_unexpected(self, context: RequestContext, exc: Exception) -> Response:
+    async def _answer_unexpected(self, context: ConnectionContext, exc: Exception) -> Response:
         value = await self._errors.handle_unexpected(context, exc)
         try:
             return await self._finalize(context, value)
@@ -227,7 +242,7 @@ class Dispatch:
             _log.exception("The response to an error could not be finished")
             return make_response(self._app, value)
 
-    async def _finalize(self, context: RequestContext, value: Any) -> Response:
+    async def _finalize(self, context: ConnectionContext, value: Any) -> Response:
         """Make the response, let the hooks see it, save the session."""
         app = self._app
         context.answered = True
@@ -235,11 +250,11 @@ class Dispatch:
         if self._awaits_make_response:
             response = await settle(context, response)
         response = await self._process(context, response)
-        if request_finished.receivers:
-            await announce(context, request_finished, response=response)
+        if context.finished.receivers:
+            await announce(context, context.finished, response=response)
         return cast(Response, response)
 
-    async def _process(self, context: RequestContext, response: Any) -> Any:
+    async def _process(self, context: ConnectionContext, response: Any) -> Any:
         for function in context.after_functions or ():
             response = await call_function(context, function, response)
             if response is None:
@@ -252,18 +267,23 @@ class Dispatch:
             await self._save_session(context, response)
         return response
 
-    def _messages(self, context: RequestContext, response: Response) -> Response | Plain:
+    def _messages(self, context: ConnectionContext, response: Response) -> Response | Plain:
         """Return the messages of a complete response, or the response where it is more than that.
 
         What is wrong with its headers is wrong here, where it can still be answered.
         """
         if not response.is_streamed:
             messages = response.messages(context.scope["method"], self._extra)
-            if response._on_close is None:
+            if response._on_close is None and self._seconds_for(response) is None:
                 return messages
         return response
 
-    def _plain(self, context: RequestContext, value: Any) -> Plain | None:
+    def _seconds_for(self, response: Response) -> float | None:
+        """The most seconds that sending the response may take, or None."""
+        timeout = response.timeout
+        return self._timeout if isinstance(timeout, EllipsisType) else timeout
+
+    def _plain(self, context: ConnectionContext, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
         kind = value.__class__
         headers = self._html
@@ -287,14 +307,7 @@ class Dispatch:
             {"type": "http.response.body", "body": body},
         )
 
-    async def _open_session(self, context: RequestContext) -> None:
-        interface = self._app.session_interface
-        session: Any = await interface.open_session(self._app, context.request)  # type: ignore[misc]
-        if session is None:
-            session = interface.make_null_session(self._app)
-        context._session = session
-
-    async def _save_session(self, context: RequestContext, response: Response) -> None:
+    async def _save_session(self, context: ConnectionContext, response: Response) -> None:
         app, session = self._app, context.session
         if app.session_interface.is_null_session(session):
             return
@@ -302,7 +315,7 @@ class Dispatch:
 
     # Out.
 
-    async def _conclude(self, context: RequestContext, answer: Response | Plain) -> None:
+    async def _conclude(self, context: ConnectionContext, answer: Response | Plain) -> None:
         """Run the teardowns and send: a streamed response is torn down after its last byte."""
         if isinstance(answer, tuple):
             await self.tear_down(context, context.error)
@@ -314,7 +327,7 @@ class Dispatch:
         if context.reraise:
             raise cast(Exception, context.error)
 
-    async def _back_on_loop(self, context: RequestContext) -> bool:
+    async def _back_on_loop(self, context: ConnectionContext) -> bool:
         """Give the worker back, for a slow client holds no thread; say if anybody waits still."""
         context.sent = True
         journey = context.journey
@@ -324,25 +337,30 @@ class Dispatch:
         journey.release()
         return not journey.abandoned
 
-    async def _deliver(self, context: RequestContext, response: Response) -> None:
+    async def _deliver(self, context: ConnectionContext, response: Response) -> None:
         if response.is_streamed:
             await self._deliver_stream(context, response)
             return
         await self.tear_down(context, context.error)
         if await self._back_on_loop(context):
-            await self._send_complete(context, response)
+            with suppress(TooSlowError):
+                sending = self._send_complete(context, response)
+                await in_time(context, self._seconds_for(response), sending)
         else:
             await response.aclose()
 
-    async def _deliver_stream(self, context: RequestContext, response: Response) -> None:
+    async def _deliver_stream(self, context: ConnectionContext, response: Response) -> None:
         before = error = context.error
         stream = Stream(response, self._app.stream_pool)
         try:
             if await self._back_on_loop(context):  # else nobody is there to get it
-                await self._send_streamed(context, stream)
-        except asyncio.CancelledError as exc:
+                sending = self._send_streamed(context, stream)
+                await in_time(context, self._seconds_for(response), sending)
+        except (asyncio.CancelledError, TooSlowError) as exc:
             # What runs in a thread just now is closed when it is done; the task leaves at once.
             keep_going(self._end_beside(context, stream, exc))
+            if isinstance(exc, TooSlowError):
+                return
             raise
         except Exception as exc:
             error = exc
@@ -356,7 +374,7 @@ class Dispatch:
             await self.tear_down(context, error)
 
     async def _end_beside(
-        self, context: RequestContext, stream: Stream, exc: BaseException
+        self, context: ConnectionContext, stream: Stream, exc: BaseException
     ) -> None:
         try:
             await stream.aclose()
@@ -364,7 +382,7 @@ class Dispatch:
             _log.exception("The body of a cancelled response could not be closed")
         self._tear_down_beside(context, exc)
 
-    async def _send_complete(self, context: RequestContext, response: Response) -> None:
+    async def _send_complete(self, context: ConnectionContext, response: Response) -> None:
         try:
             for message in response.messages(context.scope["method"], self._extra):
                 await context.send(message)
@@ -372,7 +390,7 @@ class Dispatch:
             if response._on_close is not None:
                 await response.aclose()
 
-    async def _send_streamed(self, context: RequestContext, stream: Stream) -> None:
+    async def _send_streamed(self, context: ConnectionContext, stream: Stream) -> None:
         response = stream.response
         send = Sender(context.send)
         try:
@@ -395,7 +413,7 @@ class Dispatch:
 
     async def tear_down(
         self,
-        context: RequestContext,
+        context: ConnectionContext,
         exc: BaseException | None,
         left: Iterator[AsyncFunction] | None = None,
     ) -> None:
@@ -417,15 +435,15 @@ class Dispatch:
         if context.has_form:
             context.request.close()
 
-    def _teardown_steps(self, context: RequestContext) -> Iterator[AsyncFunction]:
+    def _teardown_steps(self, context: ConnectionContext) -> Iterator[AsyncFunction]:
         """The teardown functions, then the receivers of the teardown signals."""
         yield from context.endpoint.teardown
-        yield from receivers(context, request_tearing_down)
+        yield from receivers(context, context.tearing_down)
         yield from receivers(context, appcontext_tearing_down)
 
     def _tear_down_beside(
         self,
-        context: RequestContext,
+        context: ConnectionContext,
         exc: BaseException | None,
         left: Iterator[AsyncFunction] | None = None,
     ) -> None:
@@ -440,13 +458,12 @@ class Dispatch:
 
     # What is not ours.
 
-    async def _hand_over(self, context: RequestContext) -> None:
+    async def _hand_over(self, context: ConnectionContext) -> None:
         """Hand a request to a Starlette route; its HTTP errors are answered as ours are."""
         send = Sender(context.send)
         scope = context.scope
         route: BaseRoute = scope["route"]
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
+        self._app._mounted.enter(route, scope)
         try:
             await route.handle(scope, context.receive, send)
         except Exception as exc:
@@ -456,7 +473,7 @@ class Dispatch:
             if context.reraise:
                 raise
 
-    async def _answer_error(self, context: RequestContext, exc: Exception) -> Response:
+    async def _answer_error(self, context: ConnectionContext, exc: Exception) -> Response:
         if isinstance(exc, WorkerPoolFullError):
             return default_response(self._app, exc)
         try:
@@ -468,34 +485,8 @@ class Dispatch:
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._router.lifespan(scope, receive, send)
-            return
-        route, endpoint, _, _ = refuse(scope) or self._find(scope)
-        if route is None or endpoint is not None:
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
-            return
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
-        await route.handle(scope, receive, send)
-
-
-async def run_all(steps: Iterable[AsyncFunction], exc: BaseException | None) -> None:
-    """Run teardown functions; one that fails is logged and does not keep the others from it."""
-    for step in steps:
-        try:
-            await step(exc)
-        except Exception:
-            _log.exception("The teardown function %r failed", _name(step))
-
-
-def receivers(context: RequestContext, signal: Signal) -> Iterator[AsyncFunction]:
-    """Return the receivers of a teardown signal as teardown functions."""
-    if signal.receivers:
-        for receiver in signal.receivers_for(context.app):
-            yield partial(_tell, context, receiver)
-
-
-async def _tell(context: RequestContext, receiver: Any, exc: BaseException | None) -> None:
-    await settle(context, receiver(context.app, exc=exc))
+        else:
+            await self.sockets(scope, receive, send)
 
 
 async def _finish_journey(journey: Journey[None]) -> None:
@@ -504,10 +495,6 @@ async def _finish_journey(journey: Journey[None]) -> None:
 
 def _returned_none(function: Any) -> TypeError:
     return TypeError(
-        f"The after_request function {_name(function)!r} returned None. It has to return the "
+        f"The after_request function {name_of(function)!r} returned None. It has to return the "
         "response, the one it was given or another."
     )
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", repr(function))

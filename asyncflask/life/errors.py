@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request as StarletteRequest
+from starlette.websockets import WebSocket
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
     BadRequestKeyError,
@@ -24,13 +25,12 @@ from asyncflask.ctx import current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.life.calls import announce, call_function
 from asyncflask.life.problem import default_response
-from asyncflask.signals import got_request_exception
 
 if TYPE_CHECKING:
     from starlette.types import ExceptionHandler
 
     from asyncflask.app import Flask
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import ConnectionContext
 
 
 def unwrap(exc: Exception) -> Exception:
@@ -103,8 +103,9 @@ def from_starlette(handler: ExceptionHandler) -> Callable[[Exception], Any]:
     """
 
     def arguments(exc: Exception) -> tuple[Any, Exception]:
-        context = cast("RequestContext", current.get().request_context)
-        return StarletteRequest(context.scope, context.receive, context.send), as_starlette(exc)
+        context = cast("ConnectionContext", current.get().connection_context)
+        cls: Any = WebSocket if context.scope["type"] == "websocket" else StarletteRequest
+        return cls(context.scope, context.receive, context.send), as_starlette(exc)
 
     if is_async_callable(handler):
 
@@ -142,7 +143,7 @@ class Errors:
         """Whether ``exc`` has an answer of its own, and is not trapped for debugging."""
         return isinstance(exc, HTTPException) and not self._app.trap_http_exception(exc)
 
-    async def handle(self, context: RequestContext, exc: Exception) -> Any:
+    async def handle(self, context: ConnectionContext, exc: Exception) -> Any:
         """Return what answers an exception of a hook or a view: a return value like a view's.
 
         :raises Exception: nobody handles it; ``exc`` or what a handler raised.
@@ -152,21 +153,21 @@ class Errors:
             return await self.handle_http(context, exc)
         return await self.handle_other(context, exc)
 
-    async def handle_http(self, context: RequestContext, exc: HTTPException) -> Any:
+    async def handle_http(self, context: ConnectionContext, exc: HTTPException) -> Any:
         """:meth:`handle` for an HTTP exception: without a handler it is the answer itself."""
         if exc.code is None or isinstance(exc, RoutingException):
             return exc
         found = context.endpoint.handlers.find(exc, made_from(exc))
         return exc if found is None else await call_function(context, *found)
 
-    async def handle_other(self, context: RequestContext, exc: Exception) -> Any:
+    async def handle_other(self, context: ConnectionContext, exc: Exception) -> Any:
         """:meth:`handle` for an exception that has no answer of its own."""
         found = context.endpoint.handlers.find(exc, made_from(exc))
         if found is None:
             raise exc
         return await call_function(context, *found)
 
-    async def handle_unexpected(self, context: RequestContext, exc: Exception) -> Any:
+    async def handle_unexpected(self, context: ConnectionContext, exc: Exception) -> Any:
         """Return what answers an exception that nobody handled: a 500.
 
         It is signalled, logged once, and kept in ``context.error`` for the teardown functions.
@@ -175,8 +176,8 @@ class Errors:
         """
         app = self._app
         context.error = exc
-        if got_request_exception.receivers:
-            await announce(context, got_request_exception, exception=exc)
+        if context.got_exception.receivers:
+            await announce(context, context.got_exception, exception=exc)
         if app._propagates():
             page = app.debug_response(context, exc)
             if page is None:
@@ -196,15 +197,15 @@ class Errors:
             )
             return default_response(app, InternalServerError(original_exception=exc))
 
-    async def handle_broken_stream(self, context: RequestContext, exc: Exception) -> None:
+    async def handle_broken_stream(self, context: ConnectionContext, exc: Exception) -> None:
         """Deal with an error after the response has begun: no other answer can be sent.
 
         :raises Exception: ``exc``, where errors are to reach the caller.
         """
         app = self._app
         context.error = exc
-        if got_request_exception.receivers:
-            await announce(context, got_request_exception, exception=exc)
+        if context.got_exception.receivers:
+            await announce(context, context.got_exception, exception=exc)
         if app._propagates():
             raise exc
         app.log_exception((type(exc), exc, exc.__traceback__))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
+from werkzeug.sansio.utils import host_is_trusted
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -42,6 +44,56 @@ def refuse(scope: Scope) -> Refusal | None:
     if path.isascii() and path.isprintable():
         return None
     return _refuse_path(path, scope.get("raw_path"))
+
+
+def trusting(hosts: list[str]) -> Callable[[Scope], Refusal | None]:
+    """Make a :func:`refuse` that also refuses hosts which are not among ``TRUSTED_HOSTS``."""
+
+    def refuse_others(scope: Scope) -> Refusal | None:
+        refused = refuse(scope)
+        if refused is None:
+            host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+            if not host_is_trusted(host.decode("latin-1"), hosts):
+                return _refusal(f"Host {host.decode('latin-1')!r} is not trusted.")
+        return refused
+
+    return refuse_others
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def refuse_origin(scope: Scope, allowed: Collection[str]) -> Refusal | None:
+    """:func:`refuse` for a WebSocket handshake that another site's page has begun.
+
+    Browsers send cookies with such handshakes and no CORS protects from them, so an ``Origin``
+    (RFC 6455, section 10.2) has to be that of the ``Host`` or one of ``allowed``. A page from
+    https may open a socket that arrives without TLS: a proxy in front has ended it.
+
+    :param allowed: origins such as ``https://example.com``; ``*`` stands for all.
+    """
+    headers = scope["headers"]
+    origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+    if not origins or "*" in allowed:
+        return None
+    host = next((value for name, value in headers if name == b"host"), b"").decode("latin-1")
+    origin = _normal_origin(origins[0])
+    own = {_normal_origin(f"https://{host}")}
+    if scope.get("scheme") not in ("wss", "https"):
+        own.add(_normal_origin(f"http://{host}"))
+    listed = {_normal_origin(entry) for entry in allowed}
+    if len(origins) == 1 and origin is not None and origin in own | listed:
+        return None
+    return None, None, {}, Forbidden("Pages of other sites cannot open WebSockets here.")
+
+
+def _normal_origin(origin: str) -> tuple[str, str, int | None] | None:
+    try:
+        parts = urlsplit(origin)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None
 
 
 def _refuse_path(path: str, raw_path: bytes | None) -> Refusal | None:

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from werkzeug.exceptions import HTTPException
 
 from asyncflask.concurrency import is_async_callable
-from asyncflask.ctx import current
+from asyncflask.ctx import ConnectionContext, current
 from asyncflask.exceptions import SetupError
 from asyncflask.helpers import blueprint_names
-from asyncflask.life.calls import AsyncFunction, on_journey
+from asyncflask.life.calls import AsyncFunction, on_journey, settle
+from asyncflask.life.socket_steps import replaced_socket_steps
 from asyncflask.life.steps import is_replaced, replaced_steps
+from asyncflask.life.streaming import cancel_on_disconnect
 from asyncflask.life.workers import Workers
 from asyncflask.registrar import read_only
+from asyncflask.views import methods_on_loop
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from asyncflask.app import Flask
+    from asyncflask.routing import Rule
     from asyncflask.typing import ErrorHandler, URLValuePreprocessor, ViewFunction
 
     #: A handler, and the class that it is registered for.
@@ -127,13 +131,46 @@ class Plan:
         #: For requests that match no rule: the application's hooks run, then the error is raised.
         self.miss = build_endpoint(app, None, raise_routing_exception)
         #: For requests that Starlette's routes and mounted applications handle.
-        self.foreign = replace(self.miss, function=None, elsewhere=True, teardown=())
+        self.foreign = _foreign(self.miss)
+        #: The same for WebSockets.
+        self.websocket_miss = build_endpoint(app, None, raise_routing_exception, "websocket")
+        self.websocket_foreign = _foreign(self.websocket_miss)
 
-    def endpoint(self, name: str) -> Endpoint:
+    def endpoint_of(self, rule: Rule) -> Endpoint:
         """Return the endpoint of a rule; a rule without a view fails when it is asked for."""
+        name = rule.endpoint
+        if rule.websocket:
+            view = self._app.view_functions.get(name) or _missing_view(name)
+            return self._wrapped(build_endpoint(self._app, name, view, "websocket"))
         if name not in self.endpoints:
             self.endpoints[name] = build_endpoint(self._app, name, _missing_view(name))
-        return self._wrapped(self.endpoints[name])
+        endpoint = self.endpoints[name]
+        cancels = rule.on_disconnect == "cancel"
+        return self._wrapped(self._cancelled(endpoint) if cancels else endpoint)
+
+    def endpoints_on_loop(self, name: str) -> dict[str, Endpoint]:
+        """Return the endpoints for the ``async def`` methods of a class that has ``def`` ones too.
+
+        They are keyed by HTTP method; :meth:`endpoint` is for the others.
+        """
+        view = self._app.view_functions.get(name)
+        methods = set() if view is None else methods_on_loop(view)
+        if not methods:
+            return {}
+        endpoint = build_endpoint(self._app, name, _on_loop(view))
+        return dict.fromkeys(methods, self._wrapped(replace(endpoint, function=view)))
+
+    def _cancelled(self, endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint whose view is cancelled when the client leaves."""
+        view = cast("ViewFunction", endpoint.function)
+        if not is_async_callable(view):
+            raise SetupError(
+                f"The endpoint {endpoint.name!r} has a rule with on_disconnect='cancel', and its "
+                "view is a 'def' function, which runs in a thread and cannot be cancelled. Make it "
+                "'async def', or leave the option out."
+            )
+        cancelled = build_endpoint(self._app, endpoint.name, cancel_on_disconnect(view))
+        return replace(cancelled, function=view)
 
     def options_for(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint that answers OPTIONS automatically for ``endpoint``."""
@@ -151,7 +188,8 @@ def _build_layers(app: Flask) -> dict[str, ASGIApp]:
     """Build the middleware of each blueprint that has some, around what goes on inwards."""
 
     async def go_on(scope: Scope, receive: Receive, send: Send) -> None:
-        await app.dispatch.go_on(scope, receive, send)
+        dispatch = app.dispatch if scope["type"] == "http" else app.dispatch.sockets
+        await dispatch.go_on(scope, receive, send)
 
     layers: dict[str, ASGIApp] = {}
     for name, blueprint in app.blueprints.items():
@@ -162,27 +200,38 @@ def _build_layers(app: Flask) -> dict[str, ASGIApp]:
     return layers
 
 
-def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint:
+def _foreign(miss: Endpoint) -> Endpoint:
+    return replace(miss, function=None, elsewhere=True, teardown=())
+
+
+def build_endpoint(
+    app: Flask,
+    name: str | None,
+    view: ViewFunction,
+    kind: Literal["request", "websocket"] = "request",
+) -> Endpoint:
     """Gather what the application and the blueprints of ``name`` have registered."""
+    is_socket = kind == "websocket"
     adapt = _adapter(app)
     inner = blueprint_names(name)
     outer: tuple[str | None, ...] = (None, *reversed(inner))
     names = (*inner, None)
     function, view = view, adapt(view)
-    before = [*map(adapt, _gather(app.before_request_funcs, outer))]
-    after = [*map(adapt, _gather(app.after_request_funcs, names, reverse=True))]
+    before = [*map(adapt, _gather(getattr(app, f"before_{kind}_funcs"), outer))]
+    after = [*map(adapt, _gather(getattr(app, f"after_{kind}_funcs"), names, reverse=True))]
     teardown = [
-        *map(adapt, _gather(app.teardown_request_funcs, names, reverse=True)),
+        *map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True)),
         *map(adapt, reversed(app.teardown_appcontext_funcs)),
     ]
-    functions = (*before, view, *after, *teardown, *replaced_steps(app).values())
+    steps = replaced_socket_steps(app) if is_socket else replaced_steps(app)
+    functions = (*before, view, *after, *teardown, *steps.values())
     threaded = not all(map(is_async_callable, functions))
     prepare = on_journey if threaded else _unchanged
     preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
     return Endpoint(
         name=name,
         function=function,
-        prelude=bool(before or preprocessors) or app._opens_session_first(),
+        prelude=is_socket or bool(before or preprocessors) or app._opens_session_first(),
         preprocessors=preprocessors,
         before=tuple(map(prepare, before)),
         view=prepare(view),
@@ -191,8 +240,8 @@ def build_endpoint(app: Flask, name: str | None, view: ViewFunction) -> Endpoint
         handlers=ErrorHandlers(app.error_handler_spec, names, adapt),
         elsewhere=threaded,
         keep_worker=not is_async_callable(view),
-        direct=not after and app._sends_plain_values(),
-        has_end=threaded or bool(teardown),
+        direct=not (is_socket or after) and app._sends_plain_values(),
+        has_end=is_socket or threaded or bool(teardown),
     )
 
 
@@ -213,6 +262,13 @@ def _missing_view(name: str) -> ViewFunction:
         )
 
     return view
+
+
+def _on_loop(view: Any) -> AsyncFunction:
+    async def view_on_loop(**kwargs: Any) -> Any:
+        return await view(**kwargs)
+
+    return view_on_loop
 
 
 def _unchanged(function: Any) -> Any:
@@ -237,7 +293,8 @@ def _gather(
 
 async def raise_routing_exception() -> None:
     """The view of requests that match no rule."""
-    raise current.get().routing_exception  # type: ignore[attr-defined]
+    context = cast(ConnectionContext, current.get())
+    await settle(context, context.app.raise_routing_exception(context.connection))
 
 
 async def answer_options(**_: Any) -> Any:

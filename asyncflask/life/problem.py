@@ -12,7 +12,7 @@ from asyncflask.ctx import current
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
-    from asyncflask.ctx import RequestContext
+    from asyncflask.ctx import ConnectionContext
     from asyncflask.messages.response import Response
 
 PROBLEM_JSON = "application/problem+json"
@@ -25,10 +25,10 @@ def default_response(app: Flask, exc: HTTPException) -> Response:
     if exc.response is not None:
         return app.make_response(exc.response)
     context = current.get(None)
-    request_context = None if context is None else context.request_context
-    scope: Any = None if request_context is None else request_context.scope
+    connection = None if context is None else context.connection_context
+    scope: Any = None if connection is None else connection.scope
     headers = Headers(exc.get_headers(None, scope))
-    if request_context is None or not _prefers_json(request_context):
+    if connection is None or not _prefers_json(connection):
         response = app.response_class(exc.get_body(None, scope), headers=headers)
     else:
         headers.remove("Content-Type")
@@ -45,10 +45,10 @@ def default_response(app: Flask, exc: HTTPException) -> Response:
     return response
 
 
-def _prefers_json(context: RequestContext) -> bool:
+def _prefers_json(context: ConnectionContext) -> bool:
     accept = next((v for k, v in context.scope["headers"] if k == b"accept"), b"")
     if b"json" not in accept:  # browsers and tools that take anything get the page
         return False
-    accepts = context.request.accept_mimetypes
+    accepts = context.connection.accept_mimetypes
     json = max(accepts.quality(PROBLEM_JSON), accepts.quality("application/json"))
     return json > accepts["text/html"]

@@ -7,7 +7,7 @@ part in the table as a literal prefix, any other is tried after the rules, in or
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import URLPath
@@ -16,7 +16,8 @@ from starlette.routing import Router as StarletteRouter
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BuildError, RequestRedirect
 
-from asyncflask.life.guard import refuse
+from asyncflask.life.guard import refuse, trusting
+from asyncflask.life.plan import build_endpoint
 from asyncflask.life.target import to_origin_form
 from asyncflask.routing import Miss, Rule
 from asyncflask.routing.redirects import SAFE
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from asyncflask.app import Flask
+    from asyncflask.ctx import ConnectionContext
     from asyncflask.life.plan import Endpoint, Plan
     from asyncflask.routing import Matcher
 
@@ -100,6 +102,13 @@ class RuleRoute(BaseRoute):
         return f"<RuleRoute {self.path!r} -> {self.name!r}>"
 
 
+class _ByMethod(NamedTuple):
+    """What is found for a rule whose endpoint depends on the method."""
+
+    route: RuleRoute
+    plans: dict[str, Endpoint]
+
+
 class Router(StarletteRouter):
     """Starlette's router with our matching.
 
@@ -113,6 +122,8 @@ class Router(StarletteRouter):
         self._uses_hosts = False
         self._look_up: Callable[[str, str, str, bool], Any] | None = None
         self._foreign: tuple[BaseRoute, ...] = ()
+        #: Says which requests are refused before they are matched.
+        self.refuse: Callable[[Scope], Found | None] = refuse
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request that was given to the router itself."""
@@ -153,9 +164,15 @@ class Router(StarletteRouter):
     def freeze(self, plan: Plan) -> None:
         """Compile the table and give every route its endpoint."""
         self.compile()
+        trusted = self.flask.config["TRUSTED_HOSTS"]
+        if trusted is not None:
+            self.refuse = trusting(trusted)
         for route in self.routes:
             if isinstance(route, RuleRoute):
-                route.plan = plan.endpoint(route.name)
+                route.plan = plan.endpoint_of(route.rule)
+                on_loop = plan.endpoints_on_loop(route.name)
+                if on_loop and not route.rule.websocket:
+                    route.rule.target = _ByMethod(route, on_loop)
                 if route.rule.provide_automatic_options:
                     route.options_plan = plan.options_for(route.plan)
 
@@ -175,6 +192,21 @@ class Router(StarletteRouter):
                     return route, route.plan, params, None
         return self._find(scope)
 
+    def match(self, context: ConnectionContext) -> None:
+        """Find the route for a context that was made by hand, and tell the context."""
+        route, endpoint, params, error = self.find(context.scope)
+        if endpoint is None and error is None:
+            name = getattr(route, "name", "")
+            view = self.flask.view_functions.get(name)
+            if view is not None:  # the application has not started: there is no plan yet
+                kind: Any = "websocket" if context.scope["type"] == "websocket" else "request"
+                endpoint = build_endpoint(self.flask, name, view, kind)
+        if endpoint is not None:
+            context.endpoint = endpoint
+        context.params = params
+        context.routing_exception = error
+        context.scope.update(route=route, endpoint=context.endpoint.function, path_params=params)
+
     def _find(self, scope: Scope) -> Found:
         """Find the route in any case: below a prefix, by host, for OPTIONS, WebSockets, mounts."""
         path: str = scope["path"]
@@ -192,11 +224,15 @@ class Router(StarletteRouter):
         if isinstance(found, Miss):
             return self._find_in_origin_form(scope) or self._find_foreign(scope, found)
         rule, params = found
-        route = rule.target
+        route, plans = rule.target, None
+        if isinstance(route, _ByMethod):
+            route, plans = route
         if not isinstance(route, RuleRoute):
             return route, None, scope.get("path_params", {}), None
         if method == "OPTIONS" and rule.provide_automatic_options:
             return route, route.options_plan, {}, None
+        if plans is not None and method in plans:
+            return route, plans[method], params, None
         return route, route.plan, params, None
 
     def _find_foreign(self, scope: Scope, miss: Miss) -> Found:
@@ -216,7 +252,7 @@ class Router(StarletteRouter):
         """Find the route for ``GET http://host/path``; such a target fits no rule as it is."""
         if not to_origin_form(scope):
             return None
-        return refuse(scope) or self.find(scope)
+        return self.refuse(scope) or self.find(scope)
 
     def allowed_methods(self, scope: Scope) -> list[str]:
         """Return the methods that the path of a request may be asked with."""

@@ -11,23 +11,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException
+from werkzeug.routing import RequestRedirect
 
 from asyncflask.concurrency import Pending, running_loop
-from asyncflask.ctx import RequestContext, current
-from asyncflask.exceptions import WorkerPoolFullError
+from asyncflask.ctx import ConnectionContext, RequestContext, current, has_request_context
+from asyncflask.exceptions import FormDataRoutingRedirect, WorkerPoolFullError
 from asyncflask.lazy import lazy
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle, take, take_here
-from asyncflask.life.dispatch import Dispatch, receivers, run_all
+from asyncflask.life.dispatch import Dispatch
+from asyncflask.life.teardown import receivers, run_all
 from asyncflask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
     appcontext_tearing_down,
-    request_finished,
-    request_tearing_down,
 )
 
 if TYPE_CHECKING:
     from asyncflask.config import Config
     from asyncflask.life.plan import Plan
     from asyncflask.life.routes import Router
+    from asyncflask.messages.connection import Connection
     from asyncflask.messages.request import BaseRequest
     from asyncflask.messages.response import Response
 
@@ -51,12 +54,22 @@ class Steps:
         @property
         def dispatch(self) -> Dispatch: ...
 
+        def request_context(self, scope: BaseRequest) -> RequestContext: ...
+
     def handle_request(self, request: BaseRequest) -> Any:
         """Answer a request: everything but the teardown. The outermost step; Quart's.
 
+        Outside of the request it is handled in a context of its own, torn down at the end.
+
         :returns: the response.
         """
-        return self._take("handle_request", request)
+        if has_request_context():
+            return self._take("handle_request", request)
+        return self._handle_alone(request)
+
+    async def _handle_alone(self, request: BaseRequest) -> Any:
+        async with self.request_context(request):
+            return await self._take("handle_request", request)
 
     def full_dispatch_request(self, request_context: RequestContext | None = None) -> Any:
         """Run hooks, view and error handlers and finish the response.
@@ -136,12 +149,21 @@ class Steps:
         """
         return self._take("do_teardown_appcontext", exc)
 
-    def raise_routing_exception(self, request: BaseRequest) -> NoReturn:
+    def raise_routing_exception(self, request: Connection) -> NoReturn:
         """Raise why no rule matched, the 404, 405 or redirect.
 
         :raises HTTPException: ``request.routing_exception``.
+        :raises FormDataRoutingRedirect: in debug mode, if the redirect would lose the body.
         """
-        raise cast(HTTPException, request.routing_exception)
+        exc = cast(HTTPException, request.routing_exception)
+        if (
+            self.debug
+            and isinstance(exc, RequestRedirect)
+            and exc.code not in (307, 308)
+            and request.method not in ("GET", "HEAD", "OPTIONS")
+        ):
+            raise FormDataRoutingRedirect(request.method, request.url, exc.new_url)
+        raise exc
 
     def trap_http_exception(self, e: Exception) -> bool:
         """Whether an HTTP error is treated as a bug, so that it can be found.
@@ -161,13 +183,20 @@ class Steps:
 
     def _take(self, name: str, *args: Any) -> Any:
         """Take a step as the framework does, for whichever code asks."""
-        context = current.get().request_context
-        if context is None:
-            raise RuntimeError(f"'{name}' is a step of a request, and there is none here.")
-        make = partial(getattr(self._steps, name), context, *args)
+        context = current.get().connection_context
+        place = self._place_of(name, context)
+        if context is None or place is None:
+            kind = "WebSocket" if "websocket" in name else "request"
+            raise RuntimeError(f"'{name}' is a step of a {kind}, and there is none here.")
+        steps, step = place
+        make = partial(getattr(steps, step), context, *args)
         if running_loop() is None:
             return take_here(context, make)
         return Pending(partial(take, context, make), f"app.{name}(...)")
+
+    def _place_of(self, name: str, context: ConnectionContext | None) -> tuple[Any, str] | None:
+        """Return what takes a step in ``context``, and the name it has there."""
+        return None if context is None else (self._steps, name)
 
     @lazy
     def _steps(self) -> SteppedDispatch:
@@ -183,7 +212,6 @@ _STEPS = (
     "full_dispatch_request",
     "preprocess_request",
     "dispatch_request",
-    "raise_routing_exception",
     "finalize_request",
     "process_response",
     "handle_user_exception",
@@ -214,30 +242,37 @@ class SteppedDispatch(Dispatch):
         super().__init__(app, router, plan)
         self._replaced = replaced_steps(app)
 
-    async def take(self, context: RequestContext, name: str, *args: Any) -> Any:
+    async def take(self, context: ConnectionContext, name: str, *args: Any) -> Any:
         """Take a step in its place."""
         method = self._replaced.get(name)
         if method is not None:
             return await call_function(context, method, *args)
         return await getattr(self, name)(context, *args)
 
-    async def _run(self, context: RequestContext) -> None:
+    async def _run(self, context: ConnectionContext) -> None:
         token = None if context.endpoint.elsewhere else current.set(context)
         try:
             try:
-                response = await self.take(context, "handle_request", context.request)
+                if appcontext_pushed.receivers:
+                    await announce(context, appcontext_pushed)
+                response = await self.take(context, "handle_request", context.connection)
                 answer = self._messages(context, response)
             except BaseException as exc:
-                context.answered = True  # the error handlers were asked
-                answer = await self._recover(context, exc)
+                answer = await self._recover_step(context, exc)
             await self._conclude(context, answer)
         finally:
             if token is not None:
                 current.reset(token)
+            if appcontext_popped.receivers:
+                await announce(context, appcontext_popped)
+
+    async def _recover_step(self, context: ConnectionContext, exc: BaseException) -> Any:
+        context.answered = True  # the error handlers were asked
+        return await self._recover(context, exc)
 
     # The steps.
 
-    async def handle_request(self, context: RequestContext, _request: BaseRequest) -> Any:
+    async def handle_request(self, context: ConnectionContext, _request: Connection) -> Any:
         """Answer a request; what nobody handles goes to ``handle_exception``."""
         try:
             return await self.take(context, "full_dispatch_request")
@@ -247,7 +282,7 @@ class SteppedDispatch(Dispatch):
             context.error = exc
             return await self.take(context, "handle_exception", exc)
 
-    async def full_dispatch_request(self, context: RequestContext) -> Any:
+    async def full_dispatch_request(self, context: ConnectionContext) -> Any:
         """Run hooks, view and error handlers."""
         try:
             await self._begin(context)
@@ -258,54 +293,52 @@ class SteppedDispatch(Dispatch):
             value = await self.take(context, "handle_user_exception", exc)
         return await self.take(context, "finalize_request", value)
 
-    async def preprocess_request(self, context: RequestContext) -> Any:
+    async def preprocess_request(self, context: ConnectionContext) -> Any:
         """Run what comes before the view."""
         return await self._preprocess(context)
 
-    async def dispatch_request(self, context: RequestContext) -> Any:
+    async def dispatch_request(self, context: ConnectionContext) -> Any:
         """Call the view, or raise why there is none."""
-        if context.routing_exception is not None and "raise_routing_exception" in self._replaced:
-            return await self.take(context, "raise_routing_exception", context.request)
         return await context.endpoint.view(**context.params)
 
     async def finalize_request(
-        self, context: RequestContext, value: Any, from_error_handler: bool = False
+        self, context: ConnectionContext, value: Any, from_error_handler: bool = False
     ) -> Any:
         """Make the response and let the hooks see it."""
         response = await settle(context, self._app.make_response(value))
         try:
             response = await self.take(context, "process_response", response)
-            if request_finished.receivers:
-                await announce(context, request_finished, response=response)
+            if context.finished.receivers:
+                await announce(context, context.finished, response=response)
         except Exception:
             if not from_error_handler:
                 raise
             self._app.logger.exception("The response to an error could not be finished")
         return response
 
-    async def process_response(self, context: RequestContext, response: Response) -> Any:
+    async def process_response(self, context: ConnectionContext, response: Response) -> Any:
         """Run the hooks after the view and save the session."""
         return await self._process(context, response)
 
-    async def handle_user_exception(self, context: RequestContext, exc: Exception) -> Any:
+    async def handle_user_exception(self, context: ConnectionContext, exc: Exception) -> Any:
         """Ask the error handlers."""
         exc = self._errors.prepare(exc)
         if self._errors.is_http(exc):
             return await self.take(context, "handle_http_exception", exc)
         return await self._errors.handle_other(context, exc)
 
-    async def handle_http_exception(self, context: RequestContext, exc: HTTPException) -> Any:
+    async def handle_http_exception(self, context: ConnectionContext, exc: HTTPException) -> Any:
         """Ask the error handlers for an HTTP error."""
         return await self._errors.handle_http(context, exc)
 
-    async def handle_exception(self, context: RequestContext, exc: Exception) -> Any:
+    async def handle_exception(self, context: ConnectionContext, exc: Exception) -> Any:
         """Answer what nobody has handled."""
         value = await self._errors.handle_unexpected(context, exc)
         return await self.take(context, "finalize_request", value, True)
 
     # The end.
 
-    def _teardown_steps(self, context: RequestContext) -> Iterator[AsyncFunction]:
+    def _teardown_steps(self, context: ConnectionContext) -> Iterator[AsyncFunction]:
         for name in ("do_teardown_request", "do_teardown_appcontext"):
             if name in self._replaced:
                 yield partial(self._tear_down, context, name)
@@ -313,26 +346,28 @@ class SteppedDispatch(Dispatch):
                 yield from self._own_teardowns(context, name)
 
     async def _tear_down(
-        self, context: RequestContext, name: str, exc: BaseException | None
+        self, context: ConnectionContext, name: str, exc: BaseException | None
     ) -> None:
         await self.take(context, name, exc)
 
-    def _own_teardowns(self, context: RequestContext, name: str) -> Iterator[AsyncFunction]:
+    def _own_teardowns(self, context: ConnectionContext, name: str) -> Iterator[AsyncFunction]:
         functions = context.endpoint.teardown
         of_request = len(functions) - len(self._app.teardown_appcontext_funcs)
         if name == "do_teardown_request":
             yield from functions[:of_request]
-            yield from receivers(context, request_tearing_down)
+            yield from receivers(context, context.tearing_down)
         else:
             yield from functions[of_request:]
             yield from receivers(context, appcontext_tearing_down)
 
-    async def do_teardown_request(self, context: RequestContext, exc: BaseException | None) -> None:
+    async def do_teardown_request(
+        self, context: ConnectionContext, exc: BaseException | None
+    ) -> None:
         """Run the ``teardown_request`` functions."""
         await run_all(self._own_teardowns(context, "do_teardown_request"), exc)
 
     async def do_teardown_appcontext(
-        self, context: RequestContext, exc: BaseException | None
+        self, context: ConnectionContext, exc: BaseException | None
     ) -> None:
         """Run the ``teardown_appcontext`` functions."""
         await run_all(self._own_teardowns(context, "do_teardown_appcontext"), exc)

@@ -1,22 +1,56 @@
-"""The end of a context that code has pushed itself; requests end in ``dispatch``."""
+"""The end of a context: its teardown functions, and the receivers of the teardown signals."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable, running_loop
-from asyncflask.ctx import RequestContext
+from asyncflask.ctx import ConnectionContext, RequestContext, WebsocketContext
 from asyncflask.helpers import blueprint_names
-from asyncflask.signals import appcontext_tearing_down, request_tearing_down
+from asyncflask.life.calls import AsyncFunction, settle
+from asyncflask.signals import appcontext_tearing_down
 
 if TYPE_CHECKING:
+    from blinker import Signal
+
     from asyncflask.ctx import AppContext
 
 _log = logging.getLogger("asyncflask")
+
+
+# For ``dispatch``, where requests and WebSockets end.
+
+
+async def run_all(steps: Iterable[AsyncFunction], exc: BaseException | None) -> None:
+    """Run teardown functions; one that fails is logged and does not keep the others from it."""
+    for step in steps:
+        try:
+            await step(exc)
+        except Exception:
+            _log.exception("The teardown function %r failed", name_of(step))
+
+
+def receivers(context: ConnectionContext, signal: Signal) -> Iterator[AsyncFunction]:
+    """Return the receivers of a teardown signal as teardown functions."""
+    if signal.receivers:
+        for receiver in signal.receivers_for(context.app):
+            yield partial(_tell, context, receiver)
+
+
+async def _tell(context: ConnectionContext, receiver: Any, exc: BaseException | None) -> None:
+    await settle(context, receiver(context.app, exc=exc))
+
+
+def name_of(function: Any) -> str:
+    """Return what to call a function in messages."""
+    return getattr(function, "__name__", repr(function))
+
+
+# For contexts that code has pushed itself.
 
 
 def tear_down_in_place(context: AppContext, exc: BaseException | None) -> None:
@@ -56,18 +90,21 @@ async def tear_down(context: AppContext, exc: BaseException | None) -> None:
 
 def _functions(context: AppContext, exc: BaseException | None) -> Iterator[partial[Any]]:
     app = context.app
-    if isinstance(context, RequestContext):
+    if isinstance(context, ConnectionContext):
+        declared = app.teardown_request_funcs
+        if isinstance(context, WebsocketContext):
+            declared = app.teardown_websocket_funcs
         for name in (*blueprint_names(context.endpoint.name), None):
-            for function in reversed(app.teardown_request_funcs.get(name, ())):
+            for function in reversed(declared.get(name, ())):
                 yield partial(function, exc)
     for function in reversed(app.teardown_appcontext_funcs):
         yield partial(function, exc)
 
 
 def _receivers(context: AppContext, exc: BaseException | None) -> Iterator[partial[Any]]:
-    signals = [appcontext_tearing_down]
-    if isinstance(context, RequestContext):
-        signals.insert(0, request_tearing_down)
+    signals: list[Signal] = [appcontext_tearing_down]
+    if isinstance(context, ConnectionContext):
+        signals.insert(0, context.tearing_down)
     for signal in signals:
         for receiver in signal.receivers_for(context.app):
             yield partial(receiver, context.app, exc=exc)
@@ -79,5 +116,4 @@ def _close(context: AppContext) -> None:
 
 
 def _log_failure(call: partial[Any]) -> None:
-    name = getattr(call.func, "__name__", repr(call.func))
-    _log.exception("The teardown function %r failed", name)
+    _log.exception("The teardown function %r failed", name_of(call.func))

@@ -24,6 +24,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
 from asyncflask.concurrency import Pending, running_loop
+from asyncflask.exceptions import DebugFilesKeyError
 from asyncflask.messages.body import Body, already_streamed
 
 if TYPE_CHECKING:
@@ -92,6 +93,24 @@ class FileStorage(BaseFileStorage):
             return Pending(in_a_thread, "file.save()")
 
 
+class DebugFiles(ReadyMultiDict[str, FileStorage]):
+    """The files of a form that cannot carry any: looking for one explains itself (debug mode).
+
+    :param form: its fields.
+    :param mimetype: its media type.
+    """
+
+    def __init__(self, form: Form, mimetype: str) -> None:
+        super().__init__()
+        self._form = form
+        self._mimetype = mimetype
+
+    def __getitem__(self, key: str) -> FileStorage:
+        if key in self._form:
+            raise DebugFilesKeyError(key, self._mimetype, self._form[key])
+        return super().__getitem__(key)
+
+
 Form: TypeAlias = "ReadyMultiDict[str, str]"
 Files: TypeAlias = "ReadyMultiDict[str, FileStorage]"
 
@@ -143,10 +162,17 @@ class FormReader:
     :param mimetype: the media type, in lower case and without parameters.
     :param parameters: the parameters of the media type; ``boundary`` is the one that is used.
     :param limits: what the form may hold.
+    :param explain: let the files of a form that cannot carry any explain themselves.
     """
 
     def __init__(
-        self, body: Body, mimetype: str, parameters: dict[str, str], limits: FormLimits
+        self,
+        body: Body,
+        mimetype: str,
+        parameters: dict[str, str],
+        limits: FormLimits,
+        *,
+        explain: bool = False,
     ) -> None:
         self.body = body
         self.mimetype = mimetype
@@ -155,6 +181,7 @@ class FormReader:
         #: The fields and the files, once read.
         self.form: Form | None = None
         self.files: Files | None = None
+        self._explain = explain
         self._multipart: MultipartReader | None = None
         self._failure: Exception | None = None
         self._turn = asyncio.Lock()
@@ -178,6 +205,8 @@ class FormReader:
                     self.close()
                     raise
                 self.form, self.files = ReadyMultiDict(fields), ReadyMultiDict(files)
+                if self._explain and self.mimetype != "multipart/form-data":
+                    self.files = DebugFiles(self.form, self.mimetype)
             return self.form, self.files
 
     async def _parse(self) -> tuple[list[tuple[str, str]], list[tuple[str, FileStorage]]]:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import io
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from starlette.concurrency import iterate_in_threadpool
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
-from werkzeug.http import parse_etags, parse_range_header, remove_entity_headers
+from werkzeug.http import parse_etags, remove_entity_headers
 from werkzeug.sansio.http import is_resource_modified
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.urls import iri_to_uri
@@ -40,6 +50,9 @@ RawHeaders = list[tuple[bytes, bytes]]
 #: Sent with every response that does not set it: browsers must not guess another content type.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
+#: One range of bytes: from a place, or so many from the end (RFC 9110, section 14.1.2).
+_RANGE = re.compile(r"bytes=\s*([0-9]{0,1000})\s*-\s*([0-9]{0,1000})\s*", re.IGNORECASE)
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 Chunks = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
@@ -55,6 +68,15 @@ def _wire_name(name: str) -> bytes:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1).")
     return name.lower().encode()
+
+
+_current_config: Callable[[], Mapping[str, Any] | None] = lambda: None  # noqa: E731
+
+
+def set_config_lookup(lookup: Callable[[], Mapping[str, Any] | None]) -> None:
+    """Say where the configuration of the current application is found; the context does."""
+    global _current_config
+    _current_config = lookup
 
 
 def has_body(status: int) -> bool:
@@ -80,6 +102,8 @@ class Response(SansIOResponse):
 
     default_mimetype: str | None = "text/html"
     direct_passthrough = False
+    #: The most seconds that sending may take; None: no limit; ``...``: RESPONSE_TIMEOUT counts.
+    timeout: float | EllipsisType | None = ...
     #: Set the ``Content-Length`` where the whole body is known.
     automatically_set_content_length = True
 
@@ -105,6 +129,8 @@ class Response(SansIOResponse):
             if mimetype is not None:
                 content_type = _full_content_type(mimetype)
         self._content_type = content_type
+        if direct_passthrough:
+            self.direct_passthrough = True
         if own is not None and content_type is not None:
             own["Content-Type"] = content_type
         if status is None:
@@ -158,6 +184,12 @@ class Response(SansIOResponse):
                 f"{value!r} is no HTTP status. It is a number from 100 to 599, or that and a text "
                 "as in '404 Not Found'."
             )
+
+    @property
+    def max_cookie_size(self) -> int:  # type: ignore[override]  # as Flask's
+        """How long a cookie may be, in bytes, before it warns: ``MAX_COOKIE_SIZE``; 0 never."""
+        config = _current_config()
+        return SansIOResponse.max_cookie_size if config is None else config["MAX_COOKIE_SIZE"]
 
     # The body.
 
@@ -326,7 +358,7 @@ class Response(SansIOResponse):
         :param accept_ranges: whether ranges are served (or the unit's name); needs
             ``complete_length``, the body's length in bytes.
         :returns: this response.
-        :raises RequestedRangeNotSatisfiable: the range lies outside (416).
+        :raises RequestedRangeNotSatisfiable: the range lies outside, or it is not one (416).
         """
         if request.method not in ("GET", "HEAD"):
             return self
@@ -339,43 +371,60 @@ class Response(SansIOResponse):
             "etag": self.headers.get("etag"),
             "last_modified": self.headers.get("last-modified"),
         }
+        if accept_ranges:
+            self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
         try:
-            if self._apply_range(get("range"), conditions, accept_ranges, complete_length):
-                return self
-            modified = is_resource_modified(**conditions)
+            # Before the range: a download must not go on with another version (RFC 9110, 13.2.2).
+            if not is_resource_modified(**conditions):
+                self.status_code = 412 if parse_etags(get("if-match")) else 304
+            elif accept_ranges:
+                self._apply_range(get("range"), conditions, complete_length)
         except OverflowError:  # a date with a year that none has: no condition (RFC 9110, 13.1.3)
-            return self
-        if not modified:
-            self.status_code = 412 if parse_etags(get("if-match")) else 304
+            pass
         return self
 
     def _apply_range(
         self,
         http_range: str | None,
         conditions: dict[str, Any],
-        accept_ranges: bool | str,
         complete_length: int | None,
-    ) -> bool:
-        if not accept_ranges:
-            return False
-        self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
+    ) -> None:
         if not complete_length or http_range is None:
-            return False
+            return
         if conditions["http_if_range"] is not None and is_resource_modified(
             http_range=http_range, ignore_if_range=False, **conditions
         ):
-            return False
-        parsed = parse_range_header(http_range)
-        bounds = None if parsed is None else parsed.range_for_length(complete_length)
-        if parsed is None or bounds is None:
-            raise RequestedRangeNotSatisfiable(complete_length)
-        start, stop = bounds
+            return
+        start, stop = _bounds_of(http_range, complete_length)
         self.content_length = stop - start
-        self.content_range = cast(Any, parsed.to_content_range_header(complete_length))
+        self.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{complete_length}"
         self.status_code = 206
         cut = getattr(self.response, "slice", None)
         self.response = self._join()[start:stop] if cut is None else cut(start, stop)
-        return True
+
+    # What Werkzeug and Quart have besides.
+
+    if not TYPE_CHECKING:  # pragma: no branch - a checker would ask for an await everywhere
+
+        def __await__(self) -> Generator[Any, Any, Self]:
+            """Give the response itself: ``await make_response(...)`` is how Quart writes it."""
+            return self
+            yield
+
+    #: Whether :meth:`make_sequence` is called where a sequence is needed.
+    implicit_sequence_conversion = True
+
+    def make_sequence(self) -> None:
+        """Read a streamed body into memory, so that it can be read more than once.
+
+        :raises RuntimeError: the body is an async iterable: ``await response.get_data()`` does it.
+        """
+        self._join()
+
+    @property
+    def stream(self) -> ResponseStream:
+        """The body as a file that is written to: what is written is added to it."""
+        return ResponseStream(self)
 
     # Sending.
 
@@ -449,6 +498,55 @@ class Response(SansIOResponse):
             chunks = iterate_in_threadpool(chunks)
         async for chunk in chunks:
             yield _encode(chunk)
+
+
+class ResponseStream(io.RawIOBase):
+    """The body of a response as a file that is written to.
+
+    :param response: whose body to write.
+    """
+
+    mode = "wb+"
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, value: Any) -> int:
+        """Add bytes to the body, and return how many."""
+        self._parts().append(bytes(value))
+        self._response.headers.pop("Content-Length", None)
+        return len(value)
+
+    def tell(self) -> int:
+        """Return how many bytes the body has."""
+        return sum(map(len, self._parts()))
+
+    def _parts(self) -> list[bytes]:
+        response = self._response
+        if not isinstance(response.response, list):
+            response.response = [response._join()]
+        return cast("list[bytes]", response.response)
+
+
+def _bounds_of(http_range: str, length: int) -> tuple[int, int]:
+    """Return where a range begins and ends: ``"bytes=2-4", 10 -> (2, 5)``.
+
+    :raises RequestedRangeNotSatisfiable: nowhere in the body.
+    """
+    match = _RANGE.fullmatch(http_range)
+    first, last = (None, None) if match is None else match.groups()
+    start, stop = 0, 0
+    if first:
+        start, stop = int(first), min(int(last) + 1, length) if last else length
+    elif last:  # so many from the end; a shorter body is sent whole
+        start, stop = max(length - int(last), 0), length
+    if start >= stop:
+        raise RequestedRangeNotSatisfiable(length)
+    return start, stop
 
 
 def _close(body: object) -> None:

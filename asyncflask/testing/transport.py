@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -10,7 +10,8 @@ from asyncflask.testing._httpx import httpx
 from asyncflask.testing.exchange import Exchange
 from asyncflask.testing.lifespan import Lifespan
 from asyncflask.testing.response import TestResponse
-from asyncflask.testing.scope import http_scope
+from asyncflask.testing.scope import as_websocket, http_scope
+from asyncflask.testing.websocket import WebsocketExchange
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
@@ -50,6 +51,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         self._open: set[Exchange] = set()
 
     async def __aenter__(self) -> Self:
+        self._state = {}
         lifespan = Lifespan(self.app, self._state)
         await lifespan.start()
         self._lifespan = lifespan
@@ -81,7 +83,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         """
         exchange = Exchange(
             self.app,
-            {**self._scope(request), **(scope_extra or {})},
+            {**self.make_scope(request), **(scope_extra or {})},
             b"".join(body) if isinstance(body, httpx.ByteStream) else body,
             raise_app_exceptions=self.raise_app_exceptions,
             grace=self.disconnect_grace,
@@ -89,6 +91,13 @@ class ASGITransport(httpx.AsyncBaseTransport):
         await exchange.start()
         self._open.add(exchange)
         return exchange
+
+    def make_websocket(
+        self, request: httpx.Request, subprotocols: Sequence[str] = ()
+    ) -> WebsocketExchange:
+        """Return the exchange for the WebSocket whose handshake is ``request``."""
+        scope = as_websocket(self.make_scope(request), subprotocols)
+        return WebsocketExchange(self.app, request, scope, grace=self.disconnect_grace)
 
     async def close_exchange(self, exchange: Exchange) -> None:
         """End an exchange that :meth:`open` began."""
@@ -103,7 +112,8 @@ class ASGITransport(httpx.AsyncBaseTransport):
         if lifespan is not None:
             await lifespan.stop()
 
-    def _scope(self, request: httpx.Request) -> Scope:
+    def make_scope(self, request: httpx.Request) -> Scope:
+        """Return the ASGI scope for ``request``."""
         target: bytes = request.extensions.get("target", request.url.raw_path)
         path, _, query = target.partition(b"?")
         scope = http_scope(
@@ -116,6 +126,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         )
         if self._lifespan is not None:
             scope["state"] = self._state.copy()
+        scope["asyncflask.self_start"] = False  # without a lifespan nothing is to be run
         return {**scope, **self.scope_base, **request.extensions.get("scope", {})}
 
 

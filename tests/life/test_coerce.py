@@ -455,7 +455,7 @@ def wsgi(environ: Any, start_response: Any) -> Any: ...
 MISTAKES: list[tuple[Any, str]] = [
     (lambda: None, "The view 'index' .* returned None"),
     (lambda: (None, 204), "The view 'index' .* returned None"),
-    (lambda: 5, "The view 'index' .* returned the number 5"),
+    (lambda: 5, "The view 'index' .* returned 5; it was a int"),
     (object, "The view 'index' .* returned a value of type object"),
     (lambda: {"a": object()}, r"\['a'\]"),
     (lambda: (1, 2, 3, 4), "The view 'index' .* returned a tuple of 4"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import flask
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,3 +115,27 @@ def test_any_ipv6_host_passes(address: Any, port: int | None) -> None:
     """In brackets, as it has to be sent."""
     host = f"[{address}]" if port is None else f"[{address}]:{port}"
     assert not is_refused(scope_of("/", host.encode()))
+
+
+@pytest.mark.parametrize("make", [flask.Flask, Flask])
+def test_only_trusted_hosts_are_served(make: Any) -> None:
+    """With `TRUSTED_HOSTS` set any other is a 400, before a view runs."""
+    app = make(__name__, static_folder=None)
+    app.config["TRUSTED_HOSTS"] = ["example.test", ".other.test"]
+    app.add_url_rule("/", view_func=lambda: "ok")
+    client = app.sync_test_client() if make is Flask else app.test_client()
+    for host, status in [("example.test", 200), ("a.other.test", 200), ("bad.test", 400)]:
+        assert client.get("/", base_url=f"http://{host}").status_code == status
+    assert client.get("/nowhere", base_url="http://bad.test").status_code == 400
+
+
+async def test_a_trusted_host_may_be_malformed_no_more_than_others() -> None:
+    """The other checks hold as well, and a request without a host is not trusted."""
+    app = Flask(__name__)
+    app.config["TRUSTED_HOSTS"] = ["example.test"]
+    app.freeze()
+    assert app.router.refuse(scope_of("/", b"example.test")) is None
+    for hosts in [(), (b"example.test", b"example.test"), (b"example.test/",)]:
+        refused = app.router.refuse(scope_of("/", *hosts))
+        assert refused is not None
+        assert refused[3].code == 400

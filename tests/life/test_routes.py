@@ -254,7 +254,7 @@ async def test_starlettes_host_route() -> None:
 async def test_websockets() -> None:
     """Starlette's routes are served; one that nobody serves is closed, and an HTTP rule refused."""
     app = make_app()
-    closed = {"type": "websocket.close", "code": 1000, "reason": ""}
+    closed = {"type": "websocket.close", "code": 1008, "reason": ""}
 
     async def chat(websocket: Any) -> None:
         await websocket.accept()

@@ -477,3 +477,73 @@ def test_a_step_by_hand_may_wait_and_fail() -> None:
         assert app.preprocess_request() == "True False"
         with pytest.raises(ValueError, match="index"):
             app.dispatch_request()
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_a_request_made_by_hand_can_be_handled(failing: bool) -> None:
+    """It gets a context, which ends with it."""
+    app = Flask("quiet")
+    app.logger.disabled = True
+    record: list[str] = []
+    add_views(app, "def", record)
+    async with app.test_request_context("/lost" if failing else "/"):
+        made = request._get_current_object()  # type: ignore[attr-defined]
+    record.clear()
+    response = await app.handle_request(made)
+    assert response.status_code == (500 if failing else 200)
+    assert [each for each in record if "teardown" in each] == [
+        "teardown None", "teardown app None"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+async def test_what_is_no_exception_leaves_at_once(kind: str) -> None:
+    """`KeyboardInterrupt` and the like; the teardown functions run."""
+
+    class Leaving(BaseException):
+        pass
+
+    app = Flask(__name__)
+    record: list[str] = []
+    add_views(app, kind, record)
+
+    def leave() -> str:
+        raise Leaving
+
+    async def leave_async() -> str:
+        raise Leaving
+
+    app.get("/leave")(leave if kind == "def" else leave_async)
+    with pytest.raises(Leaving):
+        await app.test_client().get("/leave")
+    await until(lambda: "teardown app Leaving()" in record)
+
+
+@pytest.mark.parametrize("make", [flask.Flask, Flask])
+@pytest.mark.parametrize(("code", "explains"), [(301, True), (307, False)])
+def test_a_redirect_that_loses_the_body_explains_itself_in_debug_mode(
+    make: Any, code: int, explains: bool
+) -> None:
+    """Browsers repeat only a 307 or 308 with the body. A GET is redirected in any case."""
+    app = make(__name__, static_folder=None)
+    app.debug = app.testing = True
+    app.url_map.redirect_defaults = True
+
+    @app.route("/new", methods=["GET", "POST"])
+    def new() -> str:
+        return "new"
+
+    @app.before_request
+    def redirect() -> None:
+        exc = record_request(app).routing_exception
+        if exc is not None:
+            exc.code = code
+
+    app.add_url_rule("/old", "old", redirect_to="/new", methods=["GET", "POST"])
+    client = app.sync_test_client() if make is Flask else app.test_client()
+    assert client.get("/old").status_code == code
+    if explains:
+        with pytest.raises(AssertionError, match=r"(?s)/old.*/new"):
+            client.post("/old", data={"name": "value"})
+    else:
+        assert client.post("/old", data={"name": "value"}).status_code == code

@@ -7,6 +7,7 @@ import contextlib
 import io
 import logging
 import threading
+from typing import Any
 from urllib.parse import parse_qsl
 
 import flask
@@ -18,6 +19,8 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, BadRequestKeyError, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEncoder, Preamble
 
+import asyncflask.sync
+from asyncflask import Flask
 from asyncflask.concurrency import Pending
 from asyncflask.exceptions import MissingAwaitError
 from asyncflask.messages.body import Body
@@ -523,3 +526,28 @@ class TestFiles:
         assert list(file) == [b"a\n", b"b\n"]
         assert file.seek(0) == 0
         assert file.stream.read() == b"a\nb\n"
+
+
+@pytest.mark.parametrize("make", [flask.Flask, Flask])
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_form_without_its_encoding_explains_itself(make: Any, debug: bool) -> None:
+    """In debug mode; otherwise the client's 400 is all that is told."""
+    app = make(__name__, static_folder=None)
+    app.debug = app.testing = debug
+    files: list[Any] = []
+
+    @app.post("/")
+    def index() -> str:
+        request = asyncflask.sync.request if make is Flask else flask.request
+        files.append(request.files.get("other"))
+        return str(request.files["foo"].filename)
+
+    client = app.sync_test_client() if make is Flask else app.test_client()
+    if debug:
+        with pytest.raises(KeyError, match=r"(?s)no file contents were transmitted.*'index\.txt'"):
+            client.post("/", data={"foo": "index.txt"})
+        with pytest.raises(KeyError):
+            client.post("/", data={"bar": "index.txt"})
+    else:
+        assert client.post("/", data={"foo": "index.txt"}).status_code == 400
+    assert files[0] is None

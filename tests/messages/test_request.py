@@ -24,8 +24,9 @@ from werkzeug.exceptions import (
 
 from asyncflask.concurrency import Pending
 from asyncflask.exceptions import MissingAwaitError
+from asyncflask.messages.connection import RequestHeaders
 from asyncflask.messages.forms import FileStorage, ReadyCombinedMultiDict, ReadyMultiDict
-from asyncflask.messages.request import Request, RequestHeaders, SyncRequest
+from asyncflask.messages.request import Request, SyncRequest
 
 if TYPE_CHECKING:
     from typing import assert_type

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
+import flask
 import pytest
 from flask import Response as FlaskResponse
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from werkzeug.datastructures import ContentRange, Headers
@@ -16,7 +19,7 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.sansio.request import Request as SansIORequest
 from werkzeug.test import EnvironBuilder
 
-from asyncflask import Response
+from asyncflask import Flask, Response
 from asyncflask.exceptions import MissingAwaitError
 from asyncflask.testing import ASGITransport
 from asyncflask.testing._httpx import httpx
@@ -376,8 +379,75 @@ CONDITIONS: list[dict[str, str]] = [
     {"Range": "bytes=0-2", "If-Range": '"other"'},
     {"Range": "bytes=0-2", "If-Range": DATE},
     {"Range": "bytes=0-2", "If-Range": EARLIER},
-    {"Range": "bytes=0-2", "If-None-Match": '"tag"'},
+    {"Range": "bytes=0-2", "If-None-Match": '"other"'},
 ]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "status"),
+    [
+        ({"If-Match": '"tag"'}, 206),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-None-Match": '"tag"'}, 304),
+        ({"If-None-Match": '"other"'}, 206),
+        ({"If-Modified-Since": LATER}, 304),
+        ({"If-Modified-Since": EARLIER}, 206),
+    ],
+    ids=str,
+)
+def test_other_conditions_come_before_the_range(conditions: dict[str, str], status: int) -> None:
+    """So a download does not go on with another version (RFC 9110, 13.2.2); Werkzeug's does."""
+    headers = Headers({"Range": "bytes=2-4", **conditions})
+    request = SansIORequest("GET", "http", None, "", "/", b"", headers, None)
+    response = Response("0123456789")
+    response.set_etag("tag")
+    response.headers["Last-Modified"] = DATE
+    response.make_conditional(request, True, complete_length=10)
+    assert response.status_code == status
+
+
+def ranged(body: bytes, http_range: str) -> tuple[int, bytes, str | None]:
+    """What is answered to a range: status, body and `Content-Range`."""
+    request = SansIORequest("GET", "http", None, "", "/", b"", Headers({"Range": http_range}), None)
+    response = Response(body)
+    try:
+        response.make_conditional(request, True, complete_length=len(body))
+    except RequestedRangeNotSatisfiable as exc:
+        return 416, b"", f"bytes */{exc.length}"
+    return response.status_code, response.get_data(), response.headers.get("Content-Range")
+
+
+numbers = st.one_of(st.integers(0, 30), st.integers(min_value=0))
+
+
+@given(st.binary(min_size=1, max_size=20), numbers, st.one_of(st.none(), numbers))
+def test_any_range_from_a_place_is_cut(body: bytes, first: int, last: int | None) -> None:
+    """RFC 9110, section 14.1.2: the last byte counts, and is the end's where it lies beyond."""
+    answer = ranged(body, f"bytes={first}-{'' if last is None else last}")
+    end = len(body) if last is None else min(last + 1, len(body))
+    if first >= len(body) or (last is not None and last < first):
+        assert answer == (416, b"", f"bytes */{len(body)}")
+    else:
+        assert answer == (206, body[first:end], f"bytes {first}-{end - 1}/{len(body)}")
+
+
+@given(st.binary(min_size=1, max_size=20), numbers)
+def test_any_range_at_the_end_is_cut(body: bytes, length: int) -> None:
+    """All of the body where it is shorter; none at all cannot be satisfied."""
+    status, cut, _ = ranged(body, f"bytes=-{length}")
+    if length == 0:
+        assert status == 416
+    else:
+        assert (status, cut) == (206, body[-length:])
+
+
+@given(st.text(alphabet="bytes=-, 0123456789;x\xe9\u0661", max_size=40))
+def test_any_other_range_is_refused_or_ignored(text: str) -> None:
+    """Never an error, and never something that is not in the body."""
+    for http_range in (text, f"bytes={text}"):
+        status, cut, _ = ranged(b"0123456789", http_range)
+        assert status in (206, 416)
+        assert cut in b"0123456789"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
@@ -523,3 +593,45 @@ def test_a_date_that_cannot_be_is_no_condition(name: str) -> None:
     response = Response("xy", headers={"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"})
     response.make_conditional(request)
     assert (response.status_code, response.data) == (200, b"xy")
+
+
+async def test_a_response_can_be_awaited() -> None:
+    """Quart's code awaits what makes one; it is itself."""
+    response: Any = Response("x")
+    assert await response is response
+
+
+def test_a_body_can_be_written_like_a_file() -> None:
+    """As Werkzeug's; the length that was known is so no more."""
+    for cls in (Response, FlaskResponse):
+        response = cls("first", headers={"X": "y"})
+        assert response.stream.writable() if cls is Response else True
+        assert response.stream.write(b" second") == 7
+        response.stream.writelines([b" third", b" fourth"])
+        assert response.stream.tell() == 25
+        assert response.get_data() == b"first second third fourth"
+        assert response.stream.mode == "wb+"
+
+
+def test_a_streamed_body_can_be_made_a_sequence() -> None:
+    """It is read once, and closed."""
+    body = Body("a", "b")
+    response = Response(cast(Any, body))
+    response.make_sequence()
+    assert response.is_sequence
+    assert body.closed == 1
+    assert response.get_data() == response.get_data() == b"ab"
+
+
+@pytest.mark.parametrize("make", [flask.Flask, Flask])
+def test_the_longest_cookie_is_configured(make: Any) -> None:
+    """In an application's context; elsewhere it is Werkzeug's."""
+    response_class = Response if make is Flask else FlaskResponse
+    assert response_class().max_cookie_size == 4093
+    app = make(__name__)
+    app.config["MAX_COOKIE_SIZE"] = 100
+    with app.app_context():
+        response = response_class()
+        assert response.max_cookie_size == 100
+        with pytest.warns(UserWarning, match="cookie is too large"):
+            response.set_cookie("name", "value" * 100)

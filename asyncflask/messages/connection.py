@@ -1,0 +1,308 @@
+"""What a request and a WebSocket share: the request line, the headers, the peers, the match.
+
+Werkzeug's vocabulary over an ASGI scope, with every attribute made when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from werkzeug.datastructures import Headers, MultiDict
+from werkzeug.datastructures.mixins import ImmutableHeadersMixin
+from werkzeug.exceptions import BadRequestKeyError, HTTPException
+from werkzeug.sansio.request import Request as SansIORequest
+
+from asyncflask.lazy import lazy
+from asyncflask.messages.forms import parse_urlencoded
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from asyncflask.routing import Rule
+
+
+class Application(Protocol):
+    """What a connection needs of its application."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration, complete with its defaults."""
+
+    @property
+    def json(self) -> JSONCodec:
+        """The JSON provider."""
+
+    @property
+    def debug(self) -> bool:
+        """Whether clients may be told the details of their errors."""
+
+
+class JSONCodec(Protocol):
+    """What a connection needs of a JSON provider."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """Return the JSON text of a value."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Return the value of a JSON text; a ``ValueError`` tells what is wrong with it."""
+
+
+class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]  # as Werkzeug's own
+    """Werkzeug's ``Headers`` over the raw ones of an ASGI scope: read-only, decoded when asked.
+
+    Names show in title case and are looked up in any; values are Latin-1, as in WSGI.
+
+    :param raw: pairs of bytes, with the names in lower case, as ASGI says.
+    """
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    @lazy
+    def _list(self) -> list[tuple[str, str]]:
+        return [(k.decode("latin-1").title(), v.decode("latin-1")) for k, v in self._raw]
+
+    def _find(self, key: str) -> str | None:
+        # PERF: a scan of a dozen pairs costs less than a dictionary of them, and decodes one.
+        name = key.lower().encode("latin-1", "replace")
+        for k, value in self._raw:
+            if k == name:
+                return value.decode("latin-1")
+        return None
+
+    def _get_key(self, key: str) -> str:
+        value = self._find(key)
+        if value is None:
+            raise BadRequestKeyError(key)
+        return value
+
+    def __contains__(self, key: str) -> bool:
+        return self._find(key) is not None
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def copy(self) -> Headers:  # type: ignore[override]  # as ImmutableMultiDict.copy
+        """Return a copy that can be changed."""
+        return Headers(self._list)
+
+    if not TYPE_CHECKING:  # pragma: no branch - the overloads are those of `Headers`
+
+        def get(self, key, default=None, type=None):
+            """Return a header's first value, or ``default``: absent, or refused by ``type``."""
+            value = self._find(key)
+            if value is None:
+                return default
+            if type is None:
+                return value
+            try:
+                return type(value)
+            except ValueError:
+                return default
+
+        def getlist(self, key, type=None):
+            """Return all values of a header; those that ``type`` refuses are left out."""
+            if type is not None:
+                return super().getlist(key, type)
+            name = key.lower().encode("latin-1", "replace")
+            return [value.decode("latin-1") for k, value in self._raw if k == name]
+
+        def __getitem__(self, key):
+            if isinstance(key, slice):
+                return Headers(self._list[key])
+            return super().__getitem__(key)
+
+
+class Connection(SansIORequest):
+    """What a client has asked for, whether a response or a WebSocket.
+
+    Every attribute is computed when it is first asked for. Those for headers (``authorization``,
+    ``accept_mimetypes``, ``if_none_match``, ``range``, ``user_agent``, ``cache_control``, ...) are
+    Werkzeug's.
+    """
+
+    #: The ASGI scope. Its ``route`` and ``path_params`` say what was matched.
+    scope: Scope
+    #: The application, for its configuration and its JSON provider.
+    app: Application
+    #: The event loop that serves the connection; None for one made by hand.
+    loop: asyncio.AbstractEventLoop | None
+
+    #: Why no rule was matched: the 404 or 405 that answers unless a hook does.
+    routing_exception: HTTPException | None = None
+
+    # --- The request line
+
+    @lazy
+    def method(self) -> str:
+        """The method, in upper case."""
+        method: str = self.scope.get("method", "GET")
+        return method.upper()
+
+    @lazy
+    def scheme(self) -> str:
+        """The scheme of the URL, such as ``https`` or ``ws``."""
+        return str(self.scope.get("scheme", "http"))
+
+    @lazy
+    def http_version(self) -> str:
+        """The version of HTTP, such as ``1.1`` or ``2``."""
+        return str(self.scope.get("http_version", "1.1"))
+
+    @lazy
+    def root_path(self) -> str:
+        """The prefix that the application is mounted under, without a slash at the end."""
+        return str(self.scope.get("root_path", "")).rstrip("/")
+
+    @lazy
+    def path(self) -> str:
+        """The path within the application: what comes after :attr:`root_path`."""
+        path: str = self.scope["path"]
+        root_path = self.root_path
+        if root_path and (path == root_path or path.startswith(root_path + "/")):
+            path = path[len(root_path) :]
+        return "/" + path.lstrip("/")
+
+    @lazy
+    def query_string(self) -> bytes:
+        """What follows the ``?``, as it was sent."""
+        query_string: bytes = self.scope.get("query_string", b"")
+        return query_string
+
+    @property
+    def _query_text(self) -> str:
+        # A byte that is not UTF-8 comes out as its escape, like an escaped one.
+        return self.query_string.decode(errors="werkzeug.url_quote")
+
+    @lazy
+    def args(self) -> MultiDict[str, str]:
+        """The parameters of the query string; escapes that are not UTF-8 stay as they are."""
+        return self.parameter_storage_class(parse_urlencoded(self._query_text))
+
+    @lazy
+    def full_path(self) -> str:
+        """The path with the query string; it has a ``?`` even without one, as in Flask."""
+        return f"{self.path}?{self._query_text}"
+
+    @property
+    def script_root(self) -> str:
+        """Another name for :attr:`root_path`."""
+        return self.root_path
+
+    @property
+    def url_root(self) -> str:
+        """Another name for :attr:`root_url`."""
+        return self.root_url
+
+    # --- The headers and the peers
+
+    @lazy
+    def headers(self) -> Headers:
+        """The headers, read-only."""
+        raw = self.scope["headers"]
+        return RequestHeaders(raw if type(raw) is list else list(raw))
+
+    @lazy
+    def trusted_hosts(self) -> list[str] | None:
+        """The hosts this request may be for; any when None. By default ``TRUSTED_HOSTS``.
+
+        :attr:`host` and the URLs raise ``SecurityError`` (400) for another one.
+        """
+        hosts: list[str] | None = self.app.config["TRUSTED_HOSTS"]
+        return hosts
+
+    @lazy
+    def server(self) -> tuple[str, int | None] | None:
+        """The server's host and port; its path and None on a Unix socket."""
+        server = self.scope.get("server")
+        return None if server is None else (server[0], server[1])
+
+    @lazy
+    def remote_addr(self) -> str | None:
+        """The client's address, where the server knows it."""
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+    @lazy
+    def environ(self) -> dict[str, Any]:
+        """The request as a WSGI environment (PEP 3333), for code that reads one."""
+        return _wsgi_environ(self)
+
+    def _load_json(self, data: str | bytes) -> Any:
+        try:
+            return self.app.json.loads(data)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+    # --- What was matched
+
+    @property
+    def url_rule(self) -> Rule | None:
+        """The rule that was matched, or None."""
+        return getattr(self.scope.get("route"), "rule", None)
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint of the rule that was matched, or None."""
+        rule = self.url_rule
+        return None if rule is None else rule.endpoint
+
+    @property
+    def view_args(self) -> dict[str, Any] | None:
+        """The arguments of the view from the path, or None when no rule was matched."""
+        return None if self.url_rule is None else self.scope.get("path_params")
+
+    @view_args.setter
+    def view_args(self, value: dict[str, Any]) -> None:
+        self.scope["path_params"] = value
+
+    @property
+    def blueprint(self) -> str | None:
+        """The name of the blueprint that the endpoint belongs to, or None."""
+        return (self.endpoint or "").rpartition(".")[0] or None
+
+    @property
+    def blueprints(self) -> list[str]:
+        """The name of the blueprint and those it is nested in, the innermost first."""
+        names = []
+        name = self.blueprint or ""
+        while name:
+            names.append(name)
+            name = name.rpartition(".")[0]
+        return names
+
+
+def _wsgi_environ(request: Connection) -> dict[str, Any]:
+    host, port = request.server or ("localhost", 80)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": _wsgi_text(request.root_path),
+        "PATH_INFO": _wsgi_text(request.path),
+        "QUERY_STRING": request.query_string.decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or 0),
+        "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.scheme,
+    }
+    client = request.scope.get("client")
+    if client:
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
+    for name, value in request.headers:
+        if "_" in name:  # would pass for the header with hyphens
+            continue
+        key = name.upper().replace("-", "_")
+        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+            key = f"HTTP_{key}"
+        separator = "; " if key == "HTTP_COOKIE" else ","
+        environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
+    # What a test has said in these terms, and a scope has no place for.
+    environ.update(request.scope.get("asyncflask.environ", {}))
+    return environ
+
+
+def _wsgi_text(text: str) -> str:
+    """Return ``text`` as WSGI wants it: its UTF-8 bytes read as Latin-1."""
+    return text.encode().decode("latin-1")
