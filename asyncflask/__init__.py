@@ -2,12 +2,13 @@
 
 The package is laid out in floors; imports at run time go only down:
 
+    ext                                     extensions, which use the public names only
     cli                                     the command
     app                                     the application, which composes everything
     testing, devserver, debug               tools that take the application as an argument
     life                                    what happens at start, in a request, at shutdown
     registrar, blueprints, commands         what is registered before the start
-    templating, static, views               features
+    templating, static, sse, views          features
     helpers, files, assets                  functions for views
     ctx, globals                            the context and its proxies
     messages, sessions                      requests, responses, sessions
@@ -62,6 +63,7 @@ from asyncflask.signals import appcontext_popped as appcontext_popped
 from asyncflask.signals import appcontext_pushed as appcontext_pushed
 from asyncflask.signals import appcontext_tearing_down as appcontext_tearing_down
 from asyncflask.signals import before_render_template as before_render_template
+from asyncflask.signals import got_background_exception as got_background_exception
 from asyncflask.signals import got_request_exception as got_request_exception
 from asyncflask.signals import got_websocket_exception as got_websocket_exception
 from asyncflask.signals import message_flashed as message_flashed
@@ -74,6 +76,8 @@ from asyncflask.signals import websocket_received as websocket_received
 from asyncflask.signals import websocket_sent as websocket_sent
 from asyncflask.signals import websocket_started as websocket_started
 from asyncflask.signals import websocket_tearing_down as websocket_tearing_down
+from asyncflask.sse import ServerSentEvent as ServerSentEvent
+from asyncflask.sse import stream_events as stream_events
 from asyncflask.templating import get_template_attribute as get_template_attribute
 from asyncflask.templating import render_block as render_block
 from asyncflask.templating import render_template as render_template

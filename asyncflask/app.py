@@ -35,15 +35,16 @@ from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
-from asyncflask.life.lifespan import BackgroundTasks, no_lifespan, serving
+from asyncflask.life.lifespan import no_lifespan, serving
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
+from asyncflask.life.self_start import starts_itself
+from asyncflask.life.serving import Serving
 from asyncflask.life.socket_steps import SocketSteps, SteppedSockets, replaced_socket_steps
 from asyncflask.life.sockets import Sockets
 from asyncflask.life.steps import SteppedDispatch, replaced_steps
 from asyncflask.life.target import OriginForm
 from asyncflask.life.teardown import tear_down, tear_down_in_place
-from asyncflask.life.workers import Workers
 from asyncflask.logging import create_logger
 from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 
     from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
-    from asyncflask.testing import FlaskClient, SyncClient
+    from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient, TestApp
 
 C = TypeVar("C", bound=ConnectionContext)
 
@@ -73,7 +74,7 @@ def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-class Flask(Declarations, SocketSteps, Workers, Starlette):
+class Flask(Declarations, SocketSteps, Serving, Starlette):
     """An application: register views and hooks on it, and serve it with any ASGI server.
 
     It is a ``starlette.applications.Starlette`` too, so that middleware, mounts and tools made for
@@ -104,6 +105,8 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
     aborter_class = Aborter
     session_interface: SessionInterface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None
+    sync_test_client_class: type[SyncClient] | None = None
+    test_cli_runner_class: type[FlaskCliRunner] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -142,7 +145,7 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
         self._init_starlette(middleware)
         self.aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
-        self.background_tasks = BackgroundTasks()
+        self._init_serving()
         self.extensions: dict[str, Any] = {}
         self.jinja_options = dict(self.jinja_options)
         self._dispatch: Dispatch | None = None
@@ -266,7 +269,7 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
             app = self.dispatch
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-        return app if app is self.dispatch else OriginForm(app)
+        return starts_itself(self, app if app is self.dispatch else OriginForm(app))
 
     @property
     def dispatch(self) -> Dispatch:
@@ -282,7 +285,9 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
     def _sends_plain_values(self) -> bool:
         """Whether a plain return value can be sent without making a response of it."""
         return type(self).make_response is Flask.make_response and (
-            self.response_class is Response and "make_response" not in self.__dict__
+            self.response_class is Response
+            and "make_response" not in self.__dict__
+            and self.config["RESPONSE_TIMEOUT"] is None
         )
 
     def _opens_session_first(self) -> bool:
@@ -498,7 +503,19 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
         """Return a client for ``def`` tests; see :class:`asyncflask.testing.SyncClient`."""
         from asyncflask.testing import SyncClient
 
-        return SyncClient(self, use_cookies=use_cookies, **kwargs)
+        return (self.sync_test_client_class or SyncClient)(self, use_cookies=use_cookies, **kwargs)
+
+    def test_app(self) -> TestApp:
+        """Return what runs the lifespan around a test; see :class:`asyncflask.testing.TestApp`."""
+        from asyncflask.testing import TestApp
+
+        return TestApp(self)
+
+    def test_cli_runner(self, **kwargs: Any) -> FlaskCliRunner:
+        """Return a runner for tests of commands; see :class:`asyncflask.testing.FlaskCliRunner`."""
+        from asyncflask.testing import FlaskCliRunner
+
+        return (self.test_cli_runner_class or FlaskCliRunner)(self, **kwargs)
 
     def run(
         self,
@@ -526,7 +543,7 @@ class Flask(Declarations, SocketSteps, Workers, Starlette):
 
         names: dict[str, Any] = {"app": self, "g": g}
         for processor in self.shell_context_processors:
-            names.update(processor())
+            names.update(self.ensure_sync(processor)())
         return names
 
 

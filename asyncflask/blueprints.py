@@ -264,6 +264,10 @@ class Blueprint(Registrar):
         self.record_once(lambda state: getattr(state.app, attribute)[None].append(f))
         return f
 
+    def _on_serving(self, attribute: str, f: F) -> F:
+        self.record_once(lambda state: getattr(state.app, attribute).append(f))
+        return f
+
     @setupmethod
     def before_app_request(self, f: F) -> F:
         """``before_request`` for every request of the application."""
@@ -293,6 +297,20 @@ class Blueprint(Registrar):
     def teardown_app_websocket(self, f: F) -> F:
         """``teardown_websocket`` for every WebSocket of the application."""
         return self._on_app("teardown_websocket_funcs", f)
+
+    def before_app_serving(self, f: F) -> F:
+        """``before_serving`` of the application."""
+        return self._on_serving("before_serving_funcs", f)
+
+    @setupmethod
+    def while_app_serving(self, f: F) -> F:
+        """``while_serving`` of the application."""
+        return self._on_serving("while_serving_gens", f)
+
+    @setupmethod
+    def after_app_serving(self, f: F) -> F:
+        """``after_serving`` of the application."""
+        return self._on_serving("after_serving_funcs", f)
 
     @setupmethod
     def app_context_processor(self, f: F) -> F:

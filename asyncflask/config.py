@@ -76,9 +76,12 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         # Ours: X-Content-Type-Options, so that browsers do not guess content types.
         "CONTENT_TYPE_NOSNIFF": True,
         # Ours: time in seconds and worker threads. BODY_TIMEOUT is the wait for the next piece of
-        # a body; None never gives up.
+        # a body, RESPONSE_TIMEOUT the time to send a response; None never gives up.
+        # BACKGROUND_TASK_SHUTDOWN_TIMEOUT None: SHUTDOWN_TIMEOUT counts for background tasks too.
         "BODY_TIMEOUT": 30,
+        "RESPONSE_TIMEOUT": None,
         "SHUTDOWN_TIMEOUT": 30,
+        "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": None,
         "WORKER_THREADS": 40,
         "STREAM_THREADS": 40,
         "WORKER_QUEUE_SIZE": 1_000,

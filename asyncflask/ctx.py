@@ -299,6 +299,8 @@ class ConnectionContext(AppContext):
     error: BaseException | None = None
     #: The error is raised to the server once its page was sent (debug mode).
     reraise = False
+    #: The session, where it had to be awaited and so was opened before anything asked for it.
+    opened_session: SessionMixin | None = None
     #: The context this is a copy of: it has the session, and closes the request's files.
     _origin: ConnectionContext | None = None
 
@@ -333,8 +335,11 @@ class ConnectionContext(AppContext):
         """The request or the WebSocket, for what they share."""
         raise NotImplementedError
 
-    async def disconnected(self) -> None:
-        """Return when the client has gone; what it sends before that is dropped or kept."""
+    async def disconnected(self, *, discard: bool = True) -> None:
+        """Return when the client has gone; what it sends before that is dropped or kept.
+
+        :param discard: drop what nobody has begun to read.
+        """
         raise NotImplementedError
 
     @property
@@ -347,18 +352,41 @@ class ConnectionContext(AppContext):
 
     def _open_session(self) -> SessionMixin:
         interface = self.app.session_interface
-        session = interface.open_session(self.app, self.connection)
+        session: Any = self.opened_session
+        if session is None:
+            open_session: Any = interface.open_session
+            if is_async_callable(open_session) and running_loop() is None:
+                open_session = self.app.async_to_sync(open_session)
+            session = open_session(self.app, self.connection)
         if inspect.isawaitable(session):
             session.close()  # type: ignore[attr-defined]
             raise RuntimeError(
                 "This session interface opens its sessions asynchronously, which is done before "
-                "the first hook runs; here no request is being dispatched."
+                "the first hook runs; here no request is being dispatched. For a context made by "
+                "hand write 'async with'."
             )
         if session is None:
             session = interface.make_null_session(self.app)
         elif self.sent and isinstance(session, SecureCookieSession):
             session.saved = True  # too late for a change: it says so
-        return session
+        return cast(SessionMixin, session)
+
+    async def open_session(self) -> None:
+        """Open a session that has to be awaited, for whoever asks for it later."""
+        interface = self.app.session_interface
+        session: Any = interface.open_session(self.app, self.connection)
+        session = await session
+        self.opened_session = interface.make_null_session(self.app) if session is None else session
+
+    async def __aenter__(self) -> Self:
+        self.push()
+        if self._origin is None and is_async_callable(self.app.session_interface.open_session):
+            try:
+                await self.open_session()
+            except BaseException:
+                self._leave(self._last_token())
+                raise
+        return self
 
     def _create_url_adapter(self) -> MapAdapter | None:
         return self.app.create_url_adapter(self.connection)
@@ -412,8 +440,8 @@ class RequestContext(ConnectionContext):
                 self._request.routing_exception = self.routing_exception
         return self._request
 
-    async def disconnected(self) -> None:
-        await self.request.body.disconnected()
+    async def disconnected(self, *, discard: bool = True) -> None:
+        await self.request.body.disconnected(discard=discard)
 
     @property
     def has_form(self) -> bool:
@@ -453,7 +481,7 @@ class WebsocketContext(ConnectionContext):
                 self._websocket.routing_exception = self.routing_exception
         return self._websocket
 
-    async def disconnected(self) -> None:
+    async def disconnected(self, *, discard: bool = True) -> None:
         while (await self.receive())["type"] != "websocket.disconnect":
             pass
 

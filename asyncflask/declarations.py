@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from asyncflask.exceptions import SetupError
 from asyncflask.registrar import Registrar, endpoint_of, named, setupmethod
@@ -47,7 +47,7 @@ class Declarations(Registrar):
         self.url_build_error_handlers: list[Callable[[Exception, str, dict[str, Any]], str]] = []
         self.before_serving_funcs: list[Callable[[], Any]] = []
         self.after_serving_funcs: list[Callable[[], Any]] = []
-        self.while_serving_gens: list[Callable[[], AsyncIterator[None]]] = []
+        self.while_serving_gens: list[Callable[[], AsyncIterator[None] | Iterator[None]]] = []
 
     @property
     def _has_started(self) -> bool:
@@ -72,6 +72,8 @@ class Declarations(Registrar):
         endpoint: str | None = None,
         view_func: ViewFunction | None = None,
         provide_automatic_options: bool | None = None,
+        *,
+        on_disconnect: Literal["finish", "cancel"] = "finish",
         **options: Any,
     ) -> None:
         """Add a rule and register its view.
@@ -80,6 +82,8 @@ class Declarations(Registrar):
         :param endpoint: the name for ``url_for``; the view's name by default.
         :param view_func: ``def`` or ``async def``; its arguments are the rule's variables.
         :param provide_automatic_options: answer OPTIONS with the allowed methods.
+        :param on_disconnect: ``"cancel"`` cancels the view, which has to be ``async def``, when the
+            client leaves; otherwise it finishes.
         :param options: of the rule: ``methods``, ``defaults``, ``strict_slashes``,
             ``merge_slashes``, ``redirect_to``, ``alias``, ``build_only``, ``host``, ``subdomain``.
         :raises SetupError: the endpoint has another view already.
@@ -88,6 +92,11 @@ class Declarations(Registrar):
             if view_func is None:
                 raise SetupError(f"The rule {rule!r} needs a view or an endpoint.")
             endpoint = endpoint_of(view_func)
+        if on_disconnect not in ("finish", "cancel"):
+            raise ValueError(
+                f"'on_disconnect' of the rule {rule!r} is 'finish' or 'cancel', not "
+                f"{on_disconnect!r}."
+            )
         methods = _methods_of(rule, options.pop("methods", None), view_func)
         if provide_automatic_options is None:
             provide_automatic_options = getattr(view_func, "provide_automatic_options", None)
@@ -100,6 +109,7 @@ class Declarations(Registrar):
             methods.add("OPTIONS")
         made = self.url_rule_class(rule, endpoint=endpoint, methods=methods, **options)
         made.provide_automatic_options = bool(provide_automatic_options)
+        made.on_disconnect = on_disconnect
         if view_func is not None:
             self._check_free(endpoint, view_func)
         self.url_map.add(made)
@@ -158,7 +168,7 @@ class Declarations(Registrar):
 
     @setupmethod
     def while_serving(self, f: F) -> F:
-        """Run the async generator function ``f``: up to its ``yield`` at start, on at shutdown."""
+        """Run the generator function ``f``: up to its ``yield`` at start, the rest at shutdown."""
         self.while_serving_gens.append(f)
         return f
 

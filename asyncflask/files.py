@@ -274,7 +274,8 @@ def _send(
     headers = Headers()
     mimetype = mimetype or _guess_type(download_name, as_attachment, headers)
     if coding is not None:
-        headers["Content-Encoding"] = coding
+        headers.add("Content-Encoding", coding)  # beside that of a type such as .svgz
+        etag = f"{etag}-{coding}" if isinstance(etag, str) else etag
     _name_download(headers, download_name, as_attachment)
     source = _open(path_or_file, app.root_path, real_path)
     try:

@@ -89,8 +89,9 @@ class NullSession(SecureCookieSession):
 class SessionInterface:
     """Opens and saves sessions. Subclass it and write :meth:`open_session`, :meth:`save_session`.
 
-    Both may be ``async def``; then the session is opened before the first hook, otherwise at the
-    first access. Assign an instance to ``app.session_interface`` before the application starts.
+    Both may be ``async def``. Then the session is opened before the first hook, otherwise at the
+    first access; in both cases it is saved only where it was accessed. Assign an instance to
+    ``app.session_interface`` before the application starts.
     """
 
     #: What :meth:`make_null_session` makes.

@@ -23,6 +23,8 @@ request_finished = _signals.signal("request-finished")
 request_tearing_down = _signals.signal("request-tearing-down")
 #: An exception was not handled and becomes a 500. Sent with ``exception``.
 got_request_exception = _signals.signal("got-request-exception")
+#: A background task has failed. Sent with ``exception``.
+got_background_exception = _signals.signal("got-background-exception")
 #: A context has become the current one.
 appcontext_pushed = _signals.signal("appcontext-pushed")
 #: A context is no longer the current one.

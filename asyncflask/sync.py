@@ -26,6 +26,7 @@ from asyncflask import Blueprint as Blueprint
 from asyncflask import Config as Config
 from asyncflask import Flask as Flask
 from asyncflask import MissingAwaitError as MissingAwaitError
+from asyncflask import ServerSentEvent as ServerSentEvent
 from asyncflask import SetupError as SetupError
 from asyncflask import WebSocketDisconnect as WebSocketDisconnect
 from asyncflask import abort as abort
@@ -44,6 +45,7 @@ from asyncflask import flash as flash
 from asyncflask import g as g
 from asyncflask import get_flashed_messages as get_flashed_messages
 from asyncflask import get_template_attribute as get_template_attribute
+from asyncflask import got_background_exception as got_background_exception
 from asyncflask import got_request_exception as got_request_exception
 from asyncflask import got_websocket_exception as got_websocket_exception
 from asyncflask import has_app_context as has_app_context
@@ -59,6 +61,7 @@ from asyncflask import request_finished as request_finished
 from asyncflask import request_started as request_started
 from asyncflask import request_tearing_down as request_tearing_down
 from asyncflask import session as session
+from asyncflask import stream_events as stream_events
 from asyncflask import stream_with_context as stream_with_context
 from asyncflask import template_rendered as template_rendered
 from asyncflask import url_for as url_for

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from asyncflask import Flask, current_app
-from asyncflask.cli import ScriptInfo
+from asyncflask.cli import FlaskGroup, ScriptInfo
 from asyncflask.commands import AppGroup, AppLoader, with_appcontext
 
 
@@ -114,6 +114,56 @@ def test_value_and_error_come_through(app: Flask) -> None:
     info = ScriptInfo(create_app=lambda: app)
     assert app.cli.main(["answer"], standalone_mode=False, obj=info) == 42
     assert "no luck" in invoke(app, app.cli, "fail")
+
+
+def test_one_loop_for_command_and_teardown(app: Flask) -> None:
+    """What an ``async def`` command opens, an ``async def`` teardown can close."""
+    loops: list[object] = []
+
+    @app.teardown_appcontext
+    async def close(_: BaseException | None) -> None:
+        loops.append(asyncio.get_running_loop())
+
+    @app.cli.group(invoke_without_command=True)
+    async def chain() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    @chain.command()
+    async def link() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    @app.cli.command()
+    def plain() -> None:
+        click.echo("plain")
+
+    info = ScriptInfo(create_app=lambda: app)
+    FlaskGroup(create_app=lambda: app).main(["chain", "link"], standalone_mode=False, obj=info)
+    assert len(loops) == 3
+    assert len(set(map(id, loops))) == 1
+    # Without such a command each teardown gets a loop for itself.
+    assert invoke(app, app.cli, "plain") == "plain\n"
+    assert len(loops) == 4
+
+
+def test_group_without_parentheses(app: Flask) -> None:
+    """``@app.cli.group`` works as ``@app.cli.command`` does."""
+
+    @app.cli.group
+    def bare() -> None:
+        """Bare."""
+
+    assert isinstance(bare, AppGroup)
+
+
+async def test_command_of_another_group_in_async_code(app: Flask) -> None:
+    """It has no loop of its own there, and says what to do."""
+
+    @click.command()
+    @with_appcontext
+    async def other() -> None: ...
+
+    with pytest.raises(RuntimeError, match=r"run it with app\.test_cli_runner\(\)"):
+        invoke(app, other)
 
 
 async def test_called_from_async_code(app: Flask) -> None:

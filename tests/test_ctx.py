@@ -411,16 +411,42 @@ def test_without_a_secret_key_the_session_is_a_null_session(app: Flask) -> None:
             session["user"] = "ann"
 
 
-def test_an_asynchronous_session_interface_needs_a_request(app: Flask) -> None:
-    """It opens its sessions before the hooks; a request made by hand has none."""
+class AsyncInterface(SecureCookieSessionInterface):
+    """Opens sessions asynchronously: one, none, or with an error."""
 
-    class Interface(SecureCookieSessionInterface):
-        async def open_session(self, app: Any, request: Any) -> Any:
-            return SecureCookieSession()
+    async def open_session(self, app: Any, request: Any) -> Any:
+        if request.path == "/fails":
+            raise OSError("no store")
+        return SecureCookieSession({"a": 1}) if request.path == "/" else None
 
-    app.session_interface = Interface()
-    with app.test_request_context(), pytest.raises(RuntimeError, match="asynchronously"):
+
+def test_a_session_that_is_opened_asynchronously_is_there_in_a_made_up_request(app: Flask) -> None:
+    """In plain code it is opened at the first access."""
+    app.session_interface = AsyncInterface()
+    with app.test_request_context():
+        assert session["a"] == 1
+    with app.test_request_context("/null"), pytest.raises(RuntimeError, match="secret"):
+        session["a"] = 2
+
+
+async def test_async_with_opens_such_a_session(app: Flask) -> None:
+    """With `with` in `async def` code it cannot be opened, and the error says what to write."""
+    app.session_interface = AsyncInterface()
+    async with app.test_request_context():
+        assert session["a"] == 1
+        assert [await copy_current_request_context(read)()] == [1]
+    async with app.test_request_context("/null"):
+        assert not session
+    with app.test_request_context(), pytest.raises(RuntimeError, match=r"asynchronously.*async"):
         _ = session["a"]
+    with pytest.raises(OSError, match="no store"):
+        async with app.test_request_context("/fails"):
+            pass
+    assert not has_app_context()
+
+
+async def read() -> Any:
+    return session["a"]
 
 
 def test_context_names(app: Flask) -> None:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from markupsafe import Markup
+from werkzeug.exceptions import NotFound
 
 from asyncflask import Flask, Response, session
 from asyncflask.sessions import (
@@ -530,3 +531,64 @@ def test_the_names_are_flasks() -> None:
             assert hasattr(SecureCookieSessionInterface, name), name
     for name in dir(flask.sessions.SessionMixin):
         assert hasattr(SessionMixin, name), name
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_an_asynchronous_interface_opens_before_the_first_hook(kind: str) -> None:
+    """And saves only where the session was touched, as one that opens it later."""
+    app = make_app()
+    app.session_interface = interface = AsyncMemoryInterface()
+    calls = interface.calls
+
+    def before() -> None:
+        calls.append("before")
+
+    async def async_before() -> None:
+        before()
+
+    app.before_request(before if kind == "def" else async_before)
+    app.add_url_rule("/", view_func=lambda: "untouched", endpoint="untouched")
+    app.add_url_rule("/touched", view_func=lambda: str(len(session)), endpoint="touched")
+    client = app.test_client()
+    response = await client.get("/")
+    assert calls == ["open", "before"]
+    assert "set-cookie" not in response.headers
+    calls.clear()
+    await client.get("/touched")
+    assert calls == ["open", "before", "save"]
+
+
+TOUCHES: dict[str, Change] = {
+    "nothing": lambda session: None,
+    "contains": lambda session: "user" in session,
+    "length": len,
+    "iteration": list,
+    "get": lambda session: session.get("user"),
+    "write": lambda session: session.update(a=1),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES)
+@pytest.mark.parametrize("outcome", ["answer", "404", "error"])
+def test_vary_tells_who_has_touched_the_session(touch: str, outcome: str) -> None:
+    """On responses to errors too, and only then; as Flask's."""
+
+    def headers_of(app: Any, proxy: Any, make_client: Any) -> Any:
+        def view() -> str:
+            TOUCHES[touch](proxy)
+            if outcome == "error":
+                raise LookupError("broken")
+            if outcome == "404":
+                raise NotFound
+            return "done"
+
+        app.testing = False
+        app.logger.disabled = True
+        app.add_url_rule("/", view_func=view)
+        response = make_client().get("/")
+        return response.status_code, response.headers.get("Vary"), "Set-Cookie" in response.headers
+
+    config = {"SESSION_COOKIE_SECURE": False, "SESSION_COOKIE_SAMESITE": None}
+    app, other = make_app(**config), make_flask(**config)
+    ours = headers_of(app, session, app.sync_test_client)
+    assert ours == headers_of(other, flask.session, other.test_client)

@@ -251,6 +251,24 @@ class TestCompressedSiblings:
         await ask(app, "/view", accept_encoding="br")
         assert asked == ["app.css"]
 
+    async def test_other_etags_and_codings(self, app: Flask, root: Path) -> None:
+        """An own ETag is made one for the coding, and a type that has a coding keeps it."""
+        (root / "static/image.svgz").write_text("packed")
+        (root / "static/image.svgz.br").write_text("packed in br")
+
+        @app.get("/view")
+        async def view() -> Any:
+            return await send_from_directory("static", "app.css", precompressed=True, etag="own")
+
+        assert (await ask(app, "/view"))[1]["etag"] == '"own"'
+        assert (await ask(app, "/view", accept_encoding="br"))[1]["etag"] == '"own-br"'
+        wire = Wire("/static/image.svgz")
+        wire.scope["headers"].append((b"accept-encoding", b"br"))  # type: ignore[attr-defined]
+        await app(wire.scope, wire.receive, wire.send)
+        sent = [value for name, value in wire.sent[0]["headers"] if name == b"content-encoding"]
+        assert sent == [b"gzip", b"br"]
+        assert (b"content-type", b"image/svg+xml; charset=utf-8") in wire.sent[0]["headers"]
+
     async def test_a_sibling_may_not_lead_out_of_the_folder(self, app: Flask, root: Path) -> None:
         """As no link may."""
         (root / "static/app.css.br").unlink()

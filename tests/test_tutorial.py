@@ -137,7 +137,6 @@ def test_the_board_under_a_server(server: str, tmp_path: Path) -> None:
         lambda port: ["-m", *SERVERS[server]("examples.board:create_app", True, port)],
         tmp_path / "log",
         BOARD_DATA=str(tmp_path),
-        BOARD_LIVE_SECONDS="5",
     ) as client:
         assert "Welcome! Pin a note" in client.get("/").text
         # A note from the form, with a picture, arrives at an open page and in the API.

@@ -1,140 +1,27 @@
-"""What all commands share: the application they are for, and the options that choose it."""
+"""The group of all commands: the built-in ones, those of plugins, those of the application."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import os
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from asyncflask.cli.locate import NoAppException, find_app
-from asyncflask.commands import AppGroup, AppLoader
-from asyncflask.ctx import has_app_context
-from asyncflask.debug import versions
-from asyncflask.devserver import load_dotenv
-from asyncflask.devserver.environment import setting
-from asyncflask.helpers import get_debug_flag, get_load_dotenv
-
-if TYPE_CHECKING:
-    from asyncflask.app import Flask
-
-
-class ScriptInfo(AppLoader):
-    """The application that the commands of one invocation are for, loaded when it is needed.
-
-    :param app_import_path: what ``--app`` takes; by default ``ASYNCFLASK_APP`` or ``FLASK_APP``
-        from the environment.
-    :param create_app: makes the application instead.
-    :param set_debug_flag: whether ``app.debug`` is set from the environment.
-    :param load_dotenv_defaults: whether ``.env`` and ``.flaskenv`` are read.
-    """
-
-    def __init__(
-        self,
-        app_import_path: str | None = None,
-        create_app: Callable[[], Flask] | None = None,
-        set_debug_flag: bool = True,
-        load_dotenv_defaults: bool = True,
-    ) -> None:
-        self.app_import_path = app_import_path
-        self.create_app = create_app
-        self.set_debug_flag = set_debug_flag
-        self.load_dotenv_defaults = get_load_dotenv(load_dotenv_defaults)
-        self.env_file: str | None = None
-        #: For the commands' own use.
-        self.data: dict[Any, Any] = {}
-        self._app: Flask | None = None
-        self._environment_loaded = False
-
-    def load_environment(self) -> None:
-        """Read the ``.env`` files, once, and what they say about the application."""
-        if not self._environment_loaded:
-            self._environment_loaded = True
-            load_dotenv(self.env_file, self.load_dotenv_defaults)
-            self.app_import_path = self.app_import_path or setting("APP")
-
-    def load_app(self) -> Flask:
-        """Return the application, found or made at the first call.
-
-        :raises NoAppException: there is none.
-        """
-        if self._app is None:
-            self.load_environment()
-            app = find_app(self.app_import_path) if self.create_app is None else self.create_app()
-            if self.set_debug_flag:
-                app.debug = get_debug_flag()
-            self._app = app
-        return self._app
-
-
-pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
-
-
-def _set_app(context: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        context.ensure_object(ScriptInfo).app_import_path = value
-
-
-def _set_env_file(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if value is None:
-        return
-    if importlib.util.find_spec("dotenv") is None:
-        hint = "Reading it needs python-dotenv. Install it with: pip install python-dotenv"
-        raise click.BadParameter(hint, context, parameter)
-    context.ensure_object(ScriptInfo).env_file = value
-
-
-def _set_debug(_: click.Context, __: click.Parameter, value: bool | None) -> None:
-    # In the environment it also reaches factories and the processes that serve.
-    if value is not None:
-        os.environ["ASYNCFLASK_DEBUG"] = str(int(value))
-
-
-def _show_versions(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        for name, version in versions().items():
-            click.echo(f"{name} {version}")
-        context.exit()
-
-
-# Eager: --help, which is eager too, lists the commands of the application that is named before it.
-app_option = click.Option(
-    ["-A", "--app"],
-    metavar="IMPORT",
-    is_eager=True,
-    expose_value=False,
-    callback=_set_app,
-    help="The application: 'module', 'path/to/file.py', 'module:name' or 'module:factory(args)'. "
-    "By default ASYNCFLASK_APP, or asgi.py, wsgi.py, app.py or main.py.",
+from asyncflask.cli.info import (
+    ScriptInfo,
+    app_option,
+    debug_option,
+    env_file_option,
+    version_option,
 )
-env_file_option = click.Option(
-    ["-e", "--env-file"],
-    type=click.Path(exists=True, dir_okay=False),
-    is_eager=True,
-    expose_value=False,
-    callback=_set_env_file,
-    help="Set environment variables from this file. It beats '.env' and '.flaskenv'; "
-    "what the environment has already beats them all.",
-)
-debug_option = click.Option(
-    ["--debug/--no-debug"],
-    default=None,
-    expose_value=False,
-    callback=_set_debug,
-    help="Debug mode: tracebacks as pages, and reloading.",
-)
-version_option = click.Option(
-    ["--version"],
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_versions,
-    help="Show the versions and exit.",
-)
+from asyncflask.cli.locate import NoAppException
+from asyncflask.cli.routes import routes_command
+from asyncflask.cli.run import run_command
+from asyncflask.cli.shell import shell_command
+from asyncflask.commands import AppGroup, enter_app_context
+from asyncflask.ctx import current
 
 
 class FlaskGroup(AppGroup):
@@ -142,7 +29,8 @@ class FlaskGroup(AppGroup):
 
     For a command of one's own: ``cli = FlaskGroup(create_app=create_app)``.
 
-    :param create_app: makes the application, instead of ``--app``.
+    :param add_default_commands: whether there are ``run``, ``shell`` and ``routes``.
+    :param create_app: makes the application, instead of ``--app``; ``def`` or ``async def``.
     :param add_version_option: whether there is ``--version``.
     :param load_dotenv: whether ``.env`` and ``.flaskenv`` are read.
     :param set_debug_flag: whether ``app.debug`` is set from the environment.
@@ -151,8 +39,8 @@ class FlaskGroup(AppGroup):
 
     def __init__(
         self,
-        *,
-        create_app: Callable[[], Flask] | None = None,
+        add_default_commands: bool = True,
+        create_app: Callable[[], Any] | None = None,
         add_version_option: bool = True,
         load_dotenv: bool = True,
         set_debug_flag: bool = True,
@@ -161,13 +49,17 @@ class FlaskGroup(AppGroup):
         params = [*(extra.pop("params", None) or ()), env_file_option, app_option, debug_option]
         if add_version_option:
             params.append(version_option)
-        extra.setdefault("context_settings", {}).setdefault("auto_envvar_prefix", "ASYNCFLASK")
-        super().__init__(params=params, **extra)
-        self._info_options: dict[str, Any] = {
-            "create_app": create_app,
-            "set_debug_flag": set_debug_flag,
-            "load_dotenv_defaults": load_dotenv,
+        settings = {
+            "auto_envvar_prefix": "ASYNCFLASK",
+            **(extra.pop("context_settings", None) or {}),
         }
+        super().__init__(params=params, context_settings=settings, **extra)
+        self.create_app = create_app
+        self.load_dotenv = load_dotenv
+        self.set_debug_flag = set_debug_flag
+        if add_default_commands:
+            for command in (run_command, shell_command, routes_command):
+                self.add_command(command)
         self._plugins_added = False
 
     def make_context(
@@ -179,7 +71,11 @@ class FlaskGroup(AppGroup):
     ) -> click.Context:
         """Make the click context; its ``obj`` is a :class:`ScriptInfo` if none is given."""
         if "obj" not in extra and "obj" not in self.context_settings:
-            extra["obj"] = ScriptInfo(**self._info_options)
+            extra["obj"] = ScriptInfo(
+                create_app=self.create_app,
+                set_debug_flag=self.set_debug_flag,
+                load_dotenv_defaults=self.load_dotenv,
+            )
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -195,7 +91,7 @@ class FlaskGroup(AppGroup):
         try:
             return ctx.ensure_object(ScriptInfo).load_app().cli.get_command(ctx, cmd_name)
         except NoAppException as error:
-            click.echo(f"Error: {error.format_message()}\n", err=True)
+            _echo_error(f"Error: {error.format_message()}")
             return None
 
     def resolve_command(
@@ -203,8 +99,11 @@ class FlaskGroup(AppGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command to run. Parameters of the application's have its context too."""
         name, command, rest = super().resolve_command(ctx, args)
-        if name not in self.commands and not has_app_context():
-            ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
+        if name not in self.commands:
+            app = ctx.ensure_object(ScriptInfo).load_app()
+            outer = current.get(None)
+            if outer is None or outer.app is not app:
+                enter_app_context(ctx, app)
         return name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -214,9 +113,9 @@ class FlaskGroup(AppGroup):
         try:
             names.update(ctx.ensure_object(ScriptInfo).load_app().cli.list_commands(ctx))
         except NoAppException as error:
-            click.echo(f"Error: {error.format_message()}\n", err=True)
+            _echo_error(f"Error: {error.format_message()}")
         except Exception:
-            click.echo(traceback.format_exc(), err=True)
+            _echo_error(traceback.format_exc())
         return sorted(names)
 
     def _add_plugins(self) -> None:
@@ -227,4 +126,8 @@ class FlaskGroup(AppGroup):
             try:
                 self.add_command(entry_point.load(), entry_point.name)
             except Exception as error:
-                click.echo(f"The command {entry_point.name!r} is left out: {error!r}", err=True)
+                _echo_error(f"The command {entry_point.name!r} is left out: {error!r}")
+
+
+def _echo_error(text: str) -> None:
+    click.secho(f"{text}\n", err=True, fg="red")

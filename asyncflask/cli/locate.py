@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import importlib.util
 import inspect
@@ -21,6 +22,7 @@ from typing import Any
 import click
 
 from asyncflask.app import Flask
+from asyncflask.commands import off_the_loop
 from asyncflask.devserver import run_app_ignored
 
 APP_NAMES = ("app", "application")
@@ -39,6 +41,10 @@ class AppImportError(NoAppException):
     exit_code = 1
 
 
+class ModuleMissing(NoAppException):
+    """There is no module of the name that was given."""
+
+
 def find_app(import_path: str | None = None) -> Flask:
     """Import and return the application that ``import_path`` names.
 
@@ -55,8 +61,33 @@ def find_app(import_path: str | None = None) -> Flask:
     if import_path is None:
         return _discover()
     path, *expression = _split(import_path)
-    module = _import(_module_name(path))
-    return _evaluate(module, expression[0]) if expression else _find_in(module)
+    return _load(_module_name(path), expression[0] if expression else None)
+
+
+def locate_app(
+    module_name: str, app_name: str | None, raise_if_not_found: bool = True
+) -> Flask | None:
+    """Import a module and return its application, as Flask's function of this name does.
+
+    :param module_name: the dotted name of the module.
+    :param app_name: what ``--app`` takes behind the colon; by default the usual names.
+    :param raise_if_not_found: whether a missing module is an error; if not, the answer is None.
+    :raises NoAppException: the module, or an application in it, is missing; or one of them failed.
+    """
+    try:
+        return _load(module_name, app_name)
+    except ModuleMissing:
+        if raise_if_not_found:
+            raise
+        return None
+
+
+def _load(module_name: str, expression: str | None) -> Flask:
+    module = _import(module_name)
+    with _failures_told(f"looking for the application in {module_name!r}"):
+        if expression is None:
+            return find_best_app(module)
+        return find_app_by_string(module, expression)
 
 
 def search_directory(import_path: str | None) -> str:
@@ -81,10 +112,10 @@ def _split(import_path: str) -> list[str]:
 def _discover() -> Flask:
     reasons = []
     for name in MODULE_NAMES:
-        if not (Path(f"{name}.py").is_file() or Path(name, "__init__.py").is_file()):
+        if not _is_here(name):
             continue
         try:
-            return _find_in(_import(_module_name(name)))
+            return _load(_module_name(name), None)
         except AppImportError:
             raise
         except NoAppException as error:
@@ -102,28 +133,42 @@ def _is_file_path(path: str) -> bool:
 
 def _module_name(path: str) -> str:
     """Return the dotted name for a module name or file path, and let it be found by imports."""
-    root, name = _root_and_name(path) if _is_file_path(path) else (Path.cwd(), path)
-    if sys.path[:1] != [str(root)]:
-        sys.path.insert(0, str(root))
-    return name
+    if _is_file_path(path):
+        file = Path(path).resolve()
+        if not file.exists() and not file.with_name(f"{file.name}.py").exists():
+            names = [each.name for each in file.parent.glob("*.py")] if file.parent.is_dir() else []
+            raise NoAppException(f"There is no file {str(file)!r}.{_nearest(file.name, names)}")
+        return prepare_import(path)
+    if _is_here(path.partition(".")[0]):
+        return prepare_import(path)
+    _search_first(Path.cwd())
+    return path
 
 
-def _root_and_name(path: str) -> tuple[Path, str]:
-    """Split a file path at its outermost package.
+def _is_here(name: str) -> bool:
+    return Path(f"{name}.py").is_file() or Path(name, "__init__.py").is_file()
 
-    ``/srv/shop/site/__init__.py``, where ``/srv/shop/__init__.py`` exists, gives ``/srv`` and
-    ``shop.site``.
+
+def prepare_import(path: str | os.PathLike[str]) -> str:
+    """Return the dotted name for a file path, and put the directory it starts in on ``sys.path``.
+
+    It starts in the innermost directory that is not a package: ``/srv/shop/site/__init__.py``,
+    where ``/srv/shop/__init__.py`` exists, gives ``shop.site``, found in ``/srv``. A dotted name is
+    taken for one in the current directory.
     """
     file = Path(path).resolve()
-    if not file.exists():
-        names = [each.name for each in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        raise NoAppException(f"There is no file {str(file)!r}.{_nearest(file.name, names)}")
-    parts = [] if file.stem == "__init__" else [file.stem]
-    root = file.parent
-    while (root / "__init__.py").is_file():
+    name = file.name.removesuffix(".py")
+    root, parts = file.parent, [] if name == "__init__" else [name]
+    while (root / "__init__.py").is_file() or not parts:
         parts.insert(0, root.name)
         root = root.parent
-    return root, ".".join(parts)
+    _search_first(root)
+    return ".".join(parts)
+
+
+def _search_first(root: Path) -> None:
+    if sys.path[:1] != [str(root)]:
+        sys.path.insert(0, str(root))
 
 
 def _import(name: str) -> ModuleType:
@@ -137,9 +182,10 @@ def _import(name: str) -> ModuleType:
     raise _no_module(name)
 
 
-def _no_module(name: str) -> NoAppException:
-    names = [module.name for module in pkgutil.iter_modules([os.getcwd()])]
-    return NoAppException(
+def _no_module(name: str) -> ModuleMissing:
+    here = pkgutil.iter_modules([os.getcwd()])
+    names = [module.name for module in here if module.name != name]
+    return ModuleMissing(
         f"There is no module {name!r}: looked in {os.getcwd()} and among the installed packages."
         f"{_nearest(name, names)}"
     )
@@ -149,7 +195,15 @@ def _is_part_of(package: str | None, name: str) -> bool:
     return package is not None and f"{name}.".startswith(f"{package}.")
 
 
-def _find_in(module: ModuleType) -> Flask:
+def find_best_app(module: ModuleType) -> Flask:
+    """Return the application of a module that nobody has named.
+
+    That is its ``app`` or ``application``, or its only ``Flask`` instance, or what
+    ``create_app()`` or ``make_app()`` returns.
+
+    :raises NoAppException: there is none, or more than one.
+    :raises Exception: what the factory raises.
+    """
     for name in APP_NAMES:
         if isinstance(app := getattr(module, name, None), Flask):
             return app
@@ -164,7 +218,7 @@ def _find_in(module: ModuleType) -> Flask:
         )
     for name in FACTORY_NAMES:
         if inspect.isfunction(factory := getattr(module, name, None)):
-            return _call(module, name, factory)
+            return _make(module, name, factory)
     raise NoAppException(
         f"Module {module.__name__!r} has no application: looked for {', '.join(APP_NAMES)}, "
         f"{', '.join(f'{name}()' for name in FACTORY_NAMES)} and any other instance of "
@@ -179,7 +233,14 @@ def _other_kind(module: ModuleType) -> str:
     return ""
 
 
-def _evaluate(module: ModuleType, expression: str) -> Flask:
+def find_app_by_string(module: ModuleType, app_name: str) -> Flask:
+    """Return the application that a name in a module stands for, or a call of a factory.
+
+    :param app_name: such as ``app``, ``create_app`` or ``create_app('test', debug=True)``.
+    :raises NoAppException: there is no such name, or it is something else.
+    :raises Exception: what the factory raises.
+    """
+    expression = app_name.strip()
     name, args, kwargs = _parse(expression)
     try:
         found = getattr(module, name)
@@ -194,12 +255,12 @@ def _evaluate(module: ModuleType, expression: str) -> Flask:
         raise NoAppException(
             f"{module.__name__}:{expression} is a {_type_name(found)}, not an asyncflask.Flask."
         )
-    return _call(module, expression, found, *args, **kwargs)
+    return _make(module, expression, found, *args, **kwargs)
 
 
 def _parse(expression: str) -> tuple[str, list[Any], dict[str, Any]]:
     try:
-        match ast.parse(expression.strip(), mode="eval").body:
+        match ast.parse(expression, mode="eval").body:
             case ast.Name(id=name):
                 return name, [], {}
             case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
@@ -214,7 +275,7 @@ def _parse(expression: str) -> tuple[str, list[Any], dict[str, Any]]:
     )
 
 
-def _call(
+def _make(
     module: ModuleType, expression: str, factory: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Flask:
     place = f"{module.__name__}:{expression}"
@@ -226,13 +287,25 @@ def _call(
             f"{inspect.signature(factory)}; write the arguments as in "
             f"--app \"{module.__name__}:{expression.partition('(')[0]}('test')\"."
         ) from None
-    with _failures_told(f"calling {place}"):
-        app = factory(*args, **kwargs)
-    if isinstance(app, Flask):
-        return app
+    return call_factory(factory, *args, place=place, **kwargs)
+
+
+def call_factory(
+    factory: Callable[..., Any], *args: Any, place: str | None = None, **kwargs: Any
+) -> Flask:
+    """Call a function that makes an application; an ``async def`` one gets an event loop.
+
+    :param place: what to call it in messages.
+    :raises NoAppException: it returns something else.
+    :raises Exception: what it raises.
+    """
+    app = factory(*args, **kwargs)
     if inspect.iscoroutine(app):
-        app.close()
-    raise NoAppException(f"{place} gave a {_type_name(app)}, not an asyncflask.Flask.")
+        app = off_the_loop(asyncio.run, app)
+    if not isinstance(app, Flask):
+        name = place or getattr(factory, "__qualname__", repr(factory))
+        raise NoAppException(f"{name} gave a {_type_name(app)}, not an asyncflask.Flask.")
+    return app
 
 
 @contextmanager
@@ -240,6 +313,8 @@ def _failures_told(what: str) -> Iterator[None]:
     try:
         with run_app_ignored():
             yield
+    except NoAppException:
+        raise
     except Exception as error:
         # The developer's frames only: not this file's, nor those of the import machinery.
         tb = error.__traceback__

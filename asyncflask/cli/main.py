@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from asyncflask.cli.group import FlaskGroup
-from asyncflask.cli.routes import routes_command
-from asyncflask.cli.run import run_command
 
 cli = FlaskGroup(
     name="asyncflask",
-    help="Serve and look after an asyncflask application. The application's own commands are "
-    "listed too.",
+    help="""Serve and look after an asyncflask application.
+
+    The application is the one that --app names, or the environment variable ASYNCFLASK_APP
+    (FLASK_APP is read too), or the one in asgi.py, wsgi.py, app.py or main.py in the current
+    directory. Its own commands are listed below, beside the built-in ones.
+    """,
 )
-cli.add_command(run_command)
-cli.add_command(routes_command)
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import click
 from starlette.routing import BaseRoute, Host, Mount, WebSocketRoute
 
-from asyncflask.cli.group import ScriptInfo, pass_script_info
-from asyncflask.life.routes import RuleRoute
+from asyncflask.cli.info import ScriptInfo, pass_script_info
+from asyncflask.life.routes import Router, RuleRoute
 
 _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 _NARROWEST = 12  # characters that a column keeps however narrow the terminal is
@@ -33,7 +33,8 @@ class Row(NamedTuple):
     type=click.Choice([*Row._fields, "match"]),
     default="endpoint",
     show_default=True,
-    help="The column to sort by; 'match' is the order of registration.",
+    help="The column to sort by. 'match' is the order of matching: of the rules that fit a path, "
+    "the first is taken.",
 )
 @click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS too.")
 @pass_script_info
@@ -41,13 +42,15 @@ def routes_command(info: ScriptInfo, /, sort: str, all_methods: bool) -> None:
     """Show the routes of the application, and of what is mounted in it."""
     app = info.load_app()
     hidden = frozenset() if all_methods else _AUTOMATIC
-    rows = list(_rows(app.router.routes, hidden))
+    rows = list(_rows(app.router.in_matching_order(), hidden))
     if not rows:
-        click.echo("The application has no routes.")
+        click.echo("No routes were registered.")
         return
     if sort != "match":
         rows.sort(key=lambda row: (getattr(row, sort), row.rule, row.methods))
-    for line in _table(Row("Endpoint", "Methods", "Domain", "Rule"), rows, _width()):
+    hosts = app.url_map.host_matching or any(isinstance(each, Host) for each in app.router.routes)
+    headings = Row("Endpoint", "Methods", "Host" if hosts else "Subdomain", "Rule")
+    for line in _table(headings, rows, _width()):
         click.echo(line)
 
 
@@ -66,7 +69,7 @@ def _rows(
         # A route of Starlette's own kinds, or of somebody else's.
         path = prefix + getattr(route, "path", "")
         endpoint = name + (getattr(route, "name", None) or type(route).__name__)
-        inner: Sequence[BaseRoute] = getattr(route, "routes", None) or ()
+        inner = _inner_routes(route)
         host = route.host if isinstance(route, Host) else domain
         if inner:
             inner_name = f"{endpoint}:" if getattr(route, "name", None) else name
@@ -75,6 +78,13 @@ def _rows(
             yield Row(endpoint, "", host, f"{path}/*")
         else:
             yield Row(endpoint, _methods(route, hidden), host, path)
+
+
+def _inner_routes(route: BaseRoute) -> Sequence[BaseRoute]:
+    router = getattr(getattr(route, "app", None), "router", None)
+    if isinstance(router, Router):
+        return router.in_matching_order()
+    return getattr(route, "routes", None) or ()
 
 
 def _row_of_rule(

@@ -3,6 +3,7 @@
 ``awaitable``  one accessor for ``async def`` code (an awaitable) and ``def`` code (a value)
 ``pool``       worker threads, their queue and their limits
 ``journey``    a coroutine that runs partly on the loop and partly in one worker
+``iterate``    a sync iterable pulled in a thread
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from asyncflask.concurrency.awaitable import ReadyStr as ReadyStr
 from asyncflask.concurrency.awaitable import is_async_callable as is_async_callable
 from asyncflask.concurrency.awaitable import resolve as resolve
 from asyncflask.concurrency.awaitable import running_loop as running_loop
+from asyncflask.concurrency.iterate import OpenedIterator as OpenedIterator
+from asyncflask.concurrency.iterate import ThreadedIterator as ThreadedIterator
 from asyncflask.concurrency.journey import Detour as Detour
 from asyncflask.concurrency.journey import Journey as Journey
 from asyncflask.concurrency.journey import in_worker as in_worker

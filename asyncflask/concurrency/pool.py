@@ -223,8 +223,9 @@ def wait_for(
 ) -> T:
     """Run ``make()`` on ``loop`` from a thread without a running loop, and return its result.
 
-    In a worker the wait serves the worker's queue; in any other thread it just waits. With
-    ``loop`` None the coroutine is run here, and must not need a loop.
+    In a worker the wait serves the worker's queue; in any other thread it just waits. A loop that
+    does not run at the moment, as between the ``async def`` functions of a command, is run here.
+    With ``loop`` None the coroutine is run here, and must not need a loop.
     """
     if running_loop() is not None:
         raise RuntimeError("wait_for() would block the event loop that runs in this thread")
@@ -233,6 +234,8 @@ def wait_for(
     worker: Worker | None = getattr(_thread, "worker", None)
     if worker is not None:
         return worker.wait(make, loop)
+    if not loop.is_running():
+        return loop.run_until_complete(make())
     return asyncio.run_coroutine_threadsafe(make(), loop).result()
 
 

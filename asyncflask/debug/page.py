@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,17 @@ def render_error_text(error: BaseException, scope: Mapping[str, Any] | None = No
 
 
 def versions() -> dict[str, str]:
-    """Name the versions that a bug report needs."""
+    """Name the versions that a bug report needs.
+
+    Flask's is among them where it is installed: it may be imported in place of this package.
+    """
     from asyncflask import __version__
 
-    libraries = ("starlette", "uvicorn", "werkzeug")
-    return {
-        "asyncflask": __version__,
-        **{name: importlib.metadata.version(name) for name in libraries},
-        "Python": platform.python_version(),
-    }
+    found = {"asyncflask": __version__, "Python": platform.python_version()}
+    for name in ("Starlette", "uvicorn", "Werkzeug", "Flask"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 @functools.cache

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,11 @@ def obstacle() -> str | None:
     return None
 
 
-def watch(listener: socket.socket | None, paths: Iterable[str | os.PathLike[str]] = ()) -> int:
+def watch(
+    listener: socket.socket | None,
+    paths: Iterable[str | os.PathLike[str]] = (),
+    exclude_patterns: Iterable[str] = (),
+) -> int:
     """Run this program in a child process, and again at each change of its files, until a signal.
 
     Watched are Python and ``.env`` files below the current directory and below ``paths``. A child
@@ -77,6 +82,7 @@ def watch(listener: socket.socket | None, paths: Iterable[str | os.PathLike[str]
 
     :param listener: the socket that the child serves on; ``None`` lets it open one.
     :param paths: further directories, and single files of any kind.
+    :param exclude_patterns: patterns (``fnmatch``) of paths whose changes are left alone.
     :returns: the exit code.
     """
     from watchfiles import watch as changes_of
@@ -86,7 +92,7 @@ def watch(listener: socket.socket | None, paths: Iterable[str | os.PathLike[str]
         try:
             for changes in changes_of(
                 *_roots(paths),
-                watch_filter=_filter(paths),
+                watch_filter=_filter(paths, exclude_patterns),
                 stop_event=stop,
                 rust_timeout=_TICK,
                 yield_on_timeout=True,
@@ -169,15 +175,20 @@ def _roots(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return [root for root in roots if root.exists() and roots.isdisjoint(root.parents)]
 
 
-def _filter(paths: Iterable[str | os.PathLike[str]]) -> Callable[[Change, str], bool]:
+def _filter(
+    paths: Iterable[str | os.PathLike[str]], exclude_patterns: Iterable[str] = ()
+) -> Callable[[Change, str], bool]:
     from watchfiles import PythonFilter
 
+    excluded = tuple(exclude_patterns)
     files = {str(Path(path).resolve()) for path in paths if Path(path).is_file()}
 
     class SourceFilter(PythonFilter):
         ignore_dirs = (*PythonFilter.ignore_dirs, "site-packages")
 
         def __call__(self, change: Change, path: str) -> bool:
+            if any(fnmatch(path, pattern) for pattern in excluded):
+                return False
             return path in files or super().__call__(change, path)
 
     return SourceFilter(extra_extensions=(".env", ".flaskenv"))

@@ -95,9 +95,8 @@ def run_app(
     :param port: the port; by default that of ``SERVER_NAME``, or 5000. 0 takes a free one.
     :param debug: debug mode; by default as the environment or the application says.
     :param load_dotenv: whether to read ``.env`` and ``.flaskenv``.
-    :param options: ``use_reloader`` (on in debug mode), ``extra_files`` to watch, ``ssl_context``
-        (an ``ssl.SSLContext`` or the paths of certificate and key), and those of :func:`run`.
-        Flask's options that have no meaning here are accepted.
+    :param options: ``use_reloader`` (on in debug mode), ``extra_files`` to watch, and those of
+        :func:`run`. Flask's options that have no meaning here are accepted.
     """
     if _importing.get():
         click.echo(
@@ -116,7 +115,6 @@ def run_app(
     for name in _flask_only:
         options.pop(name, None)
     watch = [app.root_path, *options.pop("watch", ()), *(options.pop("extra_files", None) or ())]
-    _split_ssl_context(options)
     run(
         app,
         host=host or name_host or DEFAULT_HOST,
@@ -138,9 +136,11 @@ def run(
     allow_remote_debug: bool = False,
     reload: bool = False,
     watch: Iterable[str | os.PathLike[str]] = (),
+    exclude_patterns: Iterable[str] | None = None,
     workers: int = 1,
     certfile: str | os.PathLike[str] | None = None,
     keyfile: str | os.PathLike[str] | None = None,
+    ssl_context: Any = None,
     trust_proxy: str | Sequence[str] = (),
     name: str = "",
     **options: Any,
@@ -155,9 +155,12 @@ def run(
     :param allow_remote_debug: permits that. The debug page is still shown on this machine only.
     :param reload: serve in a child process that is started again when files change.
     :param watch: directories and files to watch besides the current directory.
+    :param exclude_patterns: patterns (``fnmatch``) of paths whose changes are left alone.
     :param workers: the number of processes that serve.
     :param certfile: path of a certificate chain, for https.
     :param keyfile: path of the certificate's key, where it is in a file of its own.
+    :param ssl_context: Flask's way to say it: the pair of these paths, an ``ssl.SSLContext``, or
+        ``"adhoc"`` for a certificate made at the start, which browsers warn about.
     :param trust_proxy: addresses or networks of proxies whose ``X-Forwarded-For`` and
         ``X-Forwarded-Proto`` are believed; ``"*"`` believes everyone.
     :param name: what to call the application in messages.
@@ -173,6 +176,8 @@ def run(
         )
     if reload and workers > 1:
         sys.exit("Reloading serves with one process: leave out either the reloader or the workers.")
+    if ssl_context is not None:
+        certfile, keyfile = _split_ssl_context(ssl_context, options)
     _check_certificate(certfile, keyfile)
     secure = certfile is not None or "ssl_context_factory" in options
     label = f"{name or 'the application'}{' in debug mode' if debug else ''}"
@@ -181,7 +186,7 @@ def run(
         options.setdefault("timeout_graceful_shutdown", _RELOAD_GRACE)
     elif reload and _can_reload():
         with listen() if reloader.CAN_SHARE_SOCKETS else nullcontext() as listener:
-            sys.exit(reloader.watch(listener, watch))
+            sys.exit(reloader.watch(listener, watch, exclude_patterns or ()))
     if trust_proxy:
         options |= {"proxy_headers": True, "forwarded_allow_ips": trust_proxy}
     options |= {"ssl_certfile": certfile, "ssl_keyfile": keyfile}
@@ -215,17 +220,26 @@ def _check_certificate(
         sys.exit(f"The certificate {os.fspath(certfile)} cannot be used with its key: {error}.")
 
 
-def _split_ssl_context(options: dict[str, Any]) -> None:
-    context = options.pop("ssl_context", None)
-    if isinstance(context, ssl.SSLContext):
+def _split_ssl_context(context: Any, options: dict[str, Any]) -> Any:
+    """Return the paths of certificate and key, or None twice and set the option for the rest."""
+    if isinstance(context, tuple):
+        return context
+    if context == "adhoc":
+        options["ssl_context_factory"] = _make_adhoc_context
+    elif isinstance(context, ssl.SSLContext):
         options["ssl_context_factory"] = lambda config, default: context
-    elif isinstance(context, tuple):
-        options["certfile"], options["keyfile"] = context
-    elif context is not None:
+    else:
         raise TypeError(
-            "ssl_context is an ssl.SSLContext or a tuple (certificate, key) of paths, "
+            "ssl_context is an ssl.SSLContext, a tuple (certificate, key) of paths, or 'adhoc', "
             f"not {context!r}. 'mkcert localhost' makes a certificate for development."
         )
+    return None, None
+
+
+def _make_adhoc_context(config: Any, default: Any) -> ssl.SSLContext:
+    from werkzeug.serving import generate_adhoc_ssl_context
+
+    return generate_adhoc_ssl_context()
 
 
 def _can_reload() -> bool:

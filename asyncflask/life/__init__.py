@@ -9,5 +9,9 @@
 ``errors``     what becomes of an exception
 ``coerce``     what becomes of a view's return value
 ``streaming``  sends a body piece by piece
-``lifespan``   start, shutdown and background tasks
+``lifespan``   start and shutdown; ``self_start``, where no server asks for them
+``mounted``    the lifespans of mounted applications
+``draining``   the event that tells of the shutdown
+``background`` tasks beside the requests
+``serving``    the application's face of these five
 """

@@ -129,6 +129,7 @@ def _from_werkzeug(cls: type[Response], foreign: SansIOResponse) -> Response:
         body = b"".join(cast(Any, foreign).iter_encoded())
     response = cls(body, status=foreign.status)
     response.headers = foreign.headers
+    response.timeout = getattr(foreign, "timeout", ...)
     close = getattr(foreign, "aclose", None) or getattr(foreign, "close", None)
     if close is not None:
         response.call_on_close(close)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Iterator
-from functools import partial
+from collections.abc import Awaitable, Iterator
+from contextlib import suppress
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, is_async_callable, on_loop
@@ -17,7 +18,8 @@ from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
 from asyncflask.life.coerce import make_response
 from asyncflask.life.errors import Errors
 from asyncflask.life.problem import default_response
-from asyncflask.life.streaming import Sender, Stream
+from asyncflask.life.streaming import Sender, Stream, TooSlowError, in_time
+from asyncflask.life.teardown import name_of, receivers, run_all
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
 from asyncflask.signals import (
     appcontext_popped,
@@ -29,7 +31,6 @@ from asyncflask.signals import (
 )
 
 if TYPE_CHECKING:
-    from blinker import Signal
     from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
 
@@ -71,6 +72,7 @@ class Dispatch:
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
         self._json = self._json_headers()
         self._opens_session = app._opens_session_first()
+        self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
         self._awaits_make_response = is_async_callable(app.make_response)
 
     def _json_headers(self) -> RawHeaders | None:
@@ -190,7 +192,7 @@ class Dispatch:
 
     async def _begin(self, context: ConnectionContext) -> None:
         if self._opens_session:
-            await self._open_session(context)
+            await context.open_session()
         if context.started.receivers:
             await announce(context, context.started)
 
@@ -272,9 +274,14 @@ class Dispatch:
         """
         if not response.is_streamed:
             messages = response.messages(context.scope["method"], self._extra)
-            if response._on_close is None:
+            if response._on_close is None and self._timeout is None and response.timeout is ...:
                 return messages
         return response
+
+    def _seconds_for(self, response: Response) -> float | None:
+        """The most seconds that sending the response may take, or None."""
+        timeout = response.timeout
+        return self._timeout if isinstance(timeout, EllipsisType) else timeout
 
     def _plain(self, context: ConnectionContext, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
@@ -299,13 +306,6 @@ class Dispatch:
             {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
             {"type": "http.response.body", "body": body},
         )
-
-    async def _open_session(self, context: ConnectionContext) -> None:
-        interface = self._app.session_interface
-        session: Any = await interface.open_session(self._app, context.connection)  # type: ignore[misc]
-        if session is None:
-            session = interface.make_null_session(self._app)
-        context._session = session
 
     async def _save_session(self, context: ConnectionContext, response: Response) -> None:
         app, session = self._app, context.session
@@ -343,7 +343,9 @@ class Dispatch:
             return
         await self.tear_down(context, context.error)
         if await self._back_on_loop(context):
-            await self._send_complete(context, response)
+            with suppress(TooSlowError):
+                sending = self._send_complete(context, response)
+                await in_time(context, self._seconds_for(response), sending)
         else:
             await response.aclose()
 
@@ -352,10 +354,13 @@ class Dispatch:
         stream = Stream(response, self._app.stream_pool)
         try:
             if await self._back_on_loop(context):  # else nobody is there to get it
-                await self._send_streamed(context, stream)
-        except asyncio.CancelledError as exc:
+                sending = self._send_streamed(context, stream)
+                await in_time(context, self._seconds_for(response), sending)
+        except (asyncio.CancelledError, TooSlowError) as exc:
             # What runs in a thread just now is closed when it is done; the task leaves at once.
             keep_going(self._end_beside(context, stream, exc))
+            if isinstance(exc, TooSlowError):
+                return
             raise
         except Exception as exc:
             error = exc
@@ -458,8 +463,7 @@ class Dispatch:
         send = Sender(context.send)
         scope = context.scope
         route: BaseRoute = scope["route"]
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
+        self._app._mounted.enter(route, scope)
         try:
             await route.handle(scope, context.receive, send)
         except Exception as exc:
@@ -485,36 +489,12 @@ class Dispatch:
             await self.sockets(scope, receive, send)
 
 
-async def run_all(steps: Iterable[AsyncFunction], exc: BaseException | None) -> None:
-    """Run teardown functions; one that fails is logged and does not keep the others from it."""
-    for step in steps:
-        try:
-            await step(exc)
-        except Exception:
-            _log.exception("The teardown function %r failed", _name(step))
-
-
-def receivers(context: ConnectionContext, signal: Signal) -> Iterator[AsyncFunction]:
-    """Return the receivers of a teardown signal as teardown functions."""
-    if signal.receivers:
-        for receiver in signal.receivers_for(context.app):
-            yield partial(_tell, context, receiver)
-
-
-async def _tell(context: ConnectionContext, receiver: Any, exc: BaseException | None) -> None:
-    await settle(context, receiver(context.app, exc=exc))
-
-
 async def _finish_journey(journey: Journey[None]) -> None:
     await journey
 
 
 def _returned_none(function: Any) -> TypeError:
     return TypeError(
-        f"The after_request function {_name(function)!r} returned None. It has to return the "
+        f"The after_request function {name_of(function)!r} returned None. It has to return the "
         "response, the one it was given or another."
     )
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", repr(function))

@@ -1,65 +1,19 @@
-"""Start, shutdown and what runs beside requests: serving hooks and background tasks."""
+"""Start and shutdown: the serving hooks of an application, and the lifespans around them."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable
 from asyncflask.concurrency.journey import wait_for_stragglers
-from asyncflask.concurrency.pool import stand_alone
+from asyncflask.life.draining import told_by_signals
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
-
-_log = logging.getLogger("asyncflask")
-
-
-class BackgroundTasks:
-    """The tasks of an application that outlive their requests.
-
-    Each runs in a copy of the context it was added in, so ``g`` and ``request`` are still there.
-    One that fails is logged.
-    """
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    def add(self, name: str, run: Callable[[], Awaitable[Any]]) -> None:
-        """Run ``run()`` as a task on the loop that runs here."""
-        task = asyncio.get_running_loop().create_task(self._run(name, run), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, name: str, run: Callable[[], Awaitable[Any]]) -> None:
-        stand_alone()
-        try:
-            await run()
-        except Exception:
-            _log.exception("The background task %r failed", name)
-
-    async def drain(self, seconds: float | None) -> None:
-        """Wait for the tasks, at most so many seconds; what is left is cancelled."""
-        try:
-            async with asyncio.timeout(seconds):
-                while tasks := self._tasks_here():  # tasks may add tasks
-                    await asyncio.wait(tasks)
-        except TimeoutError:
-            late = self._tasks_here()
-            for task in late:
-                _log.warning("The background task %r was cancelled at shutdown", task.get_name())
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-
-    def _tasks_here(self) -> list[asyncio.Task[None]]:
-        here = asyncio.get_running_loop()
-        return [task for task in self._tasks if task.get_loop() is here]
 
 
 @asynccontextmanager
@@ -67,47 +21,148 @@ async def serving(app: Flask) -> AsyncIterator[Any]:
     """The lifespan of an application: what ``app.router`` runs at start and at shutdown.
 
     At start: the application's ``lifespan``, ``while_serving`` generators up to their ``yield``,
-    ``before_serving`` functions. At shutdown: what cancelled requests have left to do and
-    background tasks are waited for, then ``after_serving`` functions, the rest of the generators
-    and of the ``lifespan``. One that fails does not keep the others from running. The last
-    lifespan to end ends the worker threads.
+    ``before_serving`` functions, the lifespans of mounted applications. At shutdown:
+    ``app.draining`` is set, what cancelled requests have left to do and background tasks are waited
+    for, then all that has started is ended in reverse order. One that fails does not keep the
+    others from running. The last lifespan to end ends the worker threads.
     """
     app.freeze()
     app._lifespans += 1
+    signals = told_by_signals(app.draining) if app._lifespans == 1 else nullcontext()
     try:
-        async with app._user_lifespan(app) as state, _serving_hooks(app):
-            yield state
+        with signals:
+            async with _started(app) as state:
+                if app._self_start is not None:
+                    app._self_start.stand_aside()
+                yield state
     finally:
         app._lifespans -= 1
         if not app._lifespans:
             app.close_pools()
+            app.draining.clear()
+            if app._self_start is not None:
+                app._self_start.stand_ready()
 
 
 @asynccontextmanager
-async def _serving_hooks(app: Flask) -> AsyncIterator[None]:
-    async with AsyncExitStack() as stack:
-        async with app.app_context():
-            for generator in app.while_serving_gens:
-                await stack.enter_async_context(asynccontextmanager(generator)())
-            for function in app.before_serving_funcs:
-                await _call(app, function)
+async def _started(app: Flask) -> AsyncIterator[Any]:
+    ends = _Ends(app)
+    try:
+        state = await _start(app, ends)
         try:
-            yield
+            yield state
         finally:
-            seconds = app.config["SHUTDOWN_TIMEOUT"]
-            await wait_for_stragglers(seconds)  # first: their teardowns may add background tasks
-            await app.background_tasks.drain(seconds)
-            for function in reversed(app.after_serving_funcs):
-                stack.push_async_callback(_call, app, function)
-            async with app.app_context():
-                await stack.aclose()
+            await _drain(app)
+    except BaseException as exc:
+        await ends.run(exc)
+        raise
+    await ends.run(None)
+    if ends.failures:
+        raise ends.failures[0]  # logged, and for the server to know
 
 
-async def _call(app: Flask, function: Callable[[], Any]) -> None:
+class _Ends:
+    """What has to be done at shutdown, in reverse order.
+
+    What fails is logged, kept in ``failures``, and does not keep the rest from running.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self.failures: list[Exception] = []
+        self._app = app
+        self._stack = AsyncExitStack()
+
+    def push(self, name: str, leave: Callable[..., Awaitable[Any]]) -> None:
+        """Add a step: ``leave(type, exception, traceback)``, as of a context manager."""
+
+        async def step(*raised: Any) -> None:
+            try:
+                await leave(*raised)
+            except Exception as exc:
+                self._app.logger.exception("%s has failed at shutdown", name)
+                self.failures.append(exc)
+
+        self._stack.push_async_exit(step)
+
+    async def run(self, exc: BaseException | None) -> None:
+        """Run all steps, within an application context.
+
+        :param exc: why the application could not start, or was torn away.
+        """
+        async with self._app.app_context():
+            if exc is None:
+                await self._stack.aclose()
+            else:
+                await self._stack.__aexit__(type(exc), exc, exc.__traceback__)
+
+
+async def _start(app: Flask, ends: _Ends) -> Any:
+    lifespan = app._user_lifespan(app)
+    state = await lifespan.__aenter__()
+    ends.push("The lifespan", lifespan.__aexit__)
+    async with app.app_context():
+        for generator in app.while_serving_gens:
+            with _named("while_serving", generator) as name:
+                enter, leave = _halves(app, generator)
+                await enter()
+                ends.push(name, leave)
+        for function in app.before_serving_funcs:
+            with _named("before_serving", function):
+                await _call(app, function)
+    for function in reversed(app.after_serving_funcs):
+        with _named("after_serving", function) as name:
+            ends.push(name, partial(_call, app, function))
+    for mounted in app._mounted.lifespans(app.routes):
+        ends.push(str(mounted), mounted.stop)  # first: what does not start has to be stopped too
+        await mounted.start()
+    return state
+
+
+async def _drain(app: Flask) -> None:
+    if app._lifespans == 1:
+        app.draining.set()  # where no signal has told it: those that wait for it end now
+    seconds = app.config["SHUTDOWN_TIMEOUT"]
+    await wait_for_stragglers(seconds)  # first: their teardowns may add background tasks
+    limit = app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"]
+    await app.background_tasks.drain(seconds if limit is None else limit)
+
+
+async def _call(app: Flask, function: Callable[[], Any], *_raised: Any) -> None:
     if is_async_callable(function):
         await function()
     else:
         await app.run_sync(function)
+
+
+@contextmanager
+def _named(kind: str, function: Any) -> Iterator[str]:
+    """Give the name of a serving function, and say in an error that it comes from there."""
+    name = f"The {kind} function {getattr(function, '__qualname__', repr(function))!r}"
+    try:
+        yield name
+    except Exception as exc:
+        exc.add_note(f"{name} has raised this at start.")
+        raise
+
+
+def _halves(
+    app: Flask, function: Callable[[], Any]
+) -> tuple[Callable[[], Awaitable[Any]], Callable[..., Awaitable[Any]]]:
+    """The two halves of a generator function, each to be awaited, to run in its place."""
+    made = function()
+    if inspect.isasyncgen(made):
+        manager = asynccontextmanager(lambda: made)()
+        return manager.__aenter__, manager.__aexit__
+    if inspect.isgenerator(made):
+        sync_manager = contextmanager(lambda: made)()
+        run_sync: Any = app.run_sync
+        return partial(run_sync, sync_manager.__enter__), partial(run_sync, sync_manager.__exit__)
+    if inspect.iscoroutine(made):
+        made.close()
+    raise TypeError(
+        "A while_serving function is a generator function: what stands before its 'yield' runs at "
+        "start, the rest at shutdown. This one has no 'yield'."
+    )
 
 
 @asynccontextmanager

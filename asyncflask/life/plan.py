@@ -19,6 +19,7 @@ from asyncflask.helpers import blueprint_names
 from asyncflask.life.calls import AsyncFunction, on_journey, settle
 from asyncflask.life.socket_steps import replaced_socket_steps
 from asyncflask.life.steps import is_replaced, replaced_steps
+from asyncflask.life.streaming import cancel_on_disconnect
 from asyncflask.life.workers import Workers
 from asyncflask.registrar import read_only
 from asyncflask.views import methods_on_loop
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from asyncflask.app import Flask
+    from asyncflask.routing import Rule
     from asyncflask.typing import ErrorHandler, URLValuePreprocessor, ViewFunction
 
     #: A handler, and the class that it is registered for.
@@ -134,14 +136,17 @@ class Plan:
         self.websocket_miss = build_endpoint(app, None, raise_routing_exception, "websocket")
         self.websocket_foreign = _foreign(self.websocket_miss)
 
-    def endpoint(self, name: str, websocket: bool = False) -> Endpoint:
+    def endpoint_of(self, rule: Rule) -> Endpoint:
         """Return the endpoint of a rule; a rule without a view fails when it is asked for."""
-        if websocket:
+        name = rule.endpoint
+        if rule.websocket:
             view = self._app.view_functions.get(name) or _missing_view(name)
             return self._wrapped(build_endpoint(self._app, name, view, "websocket"))
         if name not in self.endpoints:
             self.endpoints[name] = build_endpoint(self._app, name, _missing_view(name))
-        return self._wrapped(self.endpoints[name])
+        endpoint = self.endpoints[name]
+        cancels = rule.on_disconnect == "cancel"
+        return self._wrapped(self._cancelled(endpoint) if cancels else endpoint)
 
     def endpoints_on_loop(self, name: str) -> dict[str, Endpoint]:
         """Return the endpoints for the ``async def`` methods of a class that has ``def`` ones too.
@@ -154,6 +159,18 @@ class Plan:
             return {}
         endpoint = build_endpoint(self._app, name, _on_loop(view))
         return dict.fromkeys(methods, self._wrapped(replace(endpoint, function=view)))
+
+    def _cancelled(self, endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint whose view is cancelled when the client leaves."""
+        view = cast("ViewFunction", endpoint.function)
+        if not is_async_callable(view):
+            raise SetupError(
+                f"The endpoint {endpoint.name!r} has a rule with on_disconnect='cancel', and its "
+                "view is a 'def' function, which runs in a thread and cannot be cancelled. Make it "
+                "'async def', or leave the option out."
+            )
+        cancelled = build_endpoint(self._app, endpoint.name, cancel_on_disconnect(view))
+        return replace(cancelled, function=view)
 
     def options_for(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint that answers OPTIONS automatically for ``endpoint``."""

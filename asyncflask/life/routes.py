@@ -155,6 +155,12 @@ class Router(StarletteRouter):
         self._foreign = tuple(route for route in foreign if route not in mounts)
         return matcher
 
+    def in_matching_order(self) -> list[BaseRoute]:
+        """Return the routes so that of those that fit a request, the first is the one it takes."""
+        rules = self.compile().in_order()
+        build_only = (rule for rule in self.flask.url_map.iter_rules() if rule.build_only)
+        return [*(rule.target for rule in rules), *self._foreign, *(r.target for r in build_only)]
+
     def freeze(self, plan: Plan) -> None:
         """Compile the table and give every route its endpoint."""
         self.compile()
@@ -163,7 +169,7 @@ class Router(StarletteRouter):
             self.refuse = trusting(trusted)
         for route in self.routes:
             if isinstance(route, RuleRoute):
-                route.plan = plan.endpoint(route.name, route.rule.websocket)
+                route.plan = plan.endpoint_of(route.rule)
                 on_loop = plan.endpoints_on_loop(route.name)
                 if on_loop and not route.rule.websocket:
                     route.rule.target = _ByMethod(route, on_loop)

@@ -18,7 +18,8 @@ from asyncflask.ctx import ConnectionContext, RequestContext, current, has_reque
 from asyncflask.exceptions import FormDataRoutingRedirect, WorkerPoolFullError
 from asyncflask.lazy import lazy
 from asyncflask.life.calls import AsyncFunction, announce, call_function, settle, take, take_here
-from asyncflask.life.dispatch import Dispatch, receivers, run_all
+from asyncflask.life.dispatch import Dispatch
+from asyncflask.life.teardown import receivers, run_all
 from asyncflask.signals import (
     appcontext_popped,
     appcontext_pushed,

@@ -3,84 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
+from werkzeug.exceptions import ClientDisconnected
+
+from asyncflask.concurrency import OpenedIterator, ThreadedIterator
+from asyncflask.ctx import current
 from asyncflask.messages.response import _encode
 
 if TYPE_CHECKING:
     from starlette.types import Message, Send
 
-    from asyncflask.concurrency import Worker, WorkerPool
+    from asyncflask.concurrency import WorkerPool
     from asyncflask.ctx import ConnectionContext
+    from asyncflask.life.calls import AsyncFunction
     from asyncflask.messages.response import Response
 
-_end: Any = object()
-
-
-class ThreadedIterator(AsyncIterator[Any]):
-    """Pulls a sync iterable in one thread of ``pool``, within a copy of the current context."""
-
-    def __init__(self, iterable: Iterable[Any], pool: WorkerPool) -> None:
-        self._iterable = iterable
-        self._iterator: Iterator[Any] | None = None
-        self._pool = pool
-        self._context = contextvars.copy_context()
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def open(self) -> None:
-        """Take a thread for all that follows; needed first.
-
-        :raises WorkerPoolFullError: none came free in time.
-        """
-        self._worker: Worker = await self._pool.acquire()
-
-    async def __anext__(self) -> Any:
-        item = await self._worker.call(self._next, self._context)
-        if item is _end:
-            raise StopAsyncIteration
-        return item
-
-    def _next(self) -> Any:
-        if self._iterator is None:
-            self._iterator = iter(self._iterable)
-        return next(self._iterator, _end)
-
-    async def aclose(self) -> None:
-        """Close the iterable in its thread, after what runs there, and give the thread back."""
-        worker = self._worker
-        try:
-            await worker.call(self._close, self._context)
-        finally:
-            # Jobs run in order, so a close that nobody waits for any more still comes first.
-            worker.submit(lambda: self._pool.release(worker))
-
-    def _close(self) -> None:
-        try:
-            _close(self._iterator)
-        finally:
-            if self._iterator is not self._iterable:
-                _close(self._iterable)
-
-
-def _close(body: object) -> None:
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
+_log = logging.getLogger("asyncflask")
 
 
 class _ClientWatch:
-    """Cancels the task that streams when the client goes away."""
+    """Cancels the task that streams, or another, when the client goes away."""
 
-    def __init__(self, context: ConnectionContext) -> None:
+    def __init__(self, context: ConnectionContext, *, discard_body: bool = True) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self.gone = False
-        self._watcher = asyncio.create_task(context.disconnected())
+        self._watcher = asyncio.create_task(context.disconnected(discard=discard_body))
         self._watcher.add_done_callback(self._notice)
 
     def _notice(self, watcher: asyncio.Task[Any]) -> None:
@@ -95,6 +48,57 @@ class _ClientWatch:
     def explains(self) -> bool:
         """Whether a cancellation came from here, and only from here."""
         return self.gone and self._task.uncancel() == 0
+
+
+def cancel_on_disconnect(view: AsyncFunction) -> AsyncFunction:
+    """Make a view that is cancelled when the client goes away.
+
+    It raises ``ClientDisconnected`` then, so hooks and teardown functions run as after any error.
+    """
+
+    @wraps(view)
+    async def watched(**params: Any) -> Any:
+        context = cast("ConnectionContext", current.get().request_context)
+        watch = _ClientWatch(context, discard_body=False)
+        try:
+            value = await view(**params)
+        except asyncio.CancelledError:
+            if watch.explains():
+                raise ClientDisconnected from None
+            raise
+        finally:
+            watch.stop()
+        watch.explains()  # the view may have gone on in spite of it
+        return value
+
+    return watched
+
+
+class TooSlowError(TimeoutError):
+    """A response could not be sent in the time it may take."""
+
+
+async def in_time(
+    context: ConnectionContext, seconds: float | None, sending: Coroutine[Any, Any, None]
+) -> None:
+    """Await the sending of a response, unless it takes too long.
+
+    :param seconds: the most it may take, or None.
+    :raises TooSlowError: it does. The client sees that the response is incomplete.
+    """
+    if seconds is None:
+        await sending
+        return
+    timer = asyncio.timeout(seconds)
+    try:
+        async with timer:
+            await sending
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        method, path = context.scope["method"], context.scope["path"]
+        _log.warning("%s %s: sending took longer than %g seconds", method, path, seconds)
+        raise TooSlowError from None
 
 
 class Sender:
@@ -126,12 +130,14 @@ class Stream:
 
         :raises WorkerPoolFullError: no thread of the pool came free in time.
         """
-        body = self.response.response
+        body: Any = self.response.response
+        chunks: AsyncIterator[Any]
         if isinstance(body, AsyncIterable):
-            self._chunks = aiter(cast("AsyncIterable[Any]", body))
-            return
-        chunks = ThreadedIterator(cast("Iterable[Any]", body), self._pool)
-        await chunks.open()
+            chunks = aiter(body)
+        else:
+            chunks = ThreadedIterator(body, self._pool)
+        if isinstance(chunks, OpenedIterator):
+            await chunks.open()
         self._chunks = chunks
 
     async def send(self, context: ConnectionContext, start: Message, send: Sender) -> None:

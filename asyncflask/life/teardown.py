@@ -1,16 +1,17 @@
-"""The end of a context that code has pushed itself; requests end in ``dispatch``."""
+"""The end of a context: its teardown functions, and the receivers of the teardown signals."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.ctx import ConnectionContext, RequestContext, WebsocketContext
 from asyncflask.helpers import blueprint_names
+from asyncflask.life.calls import AsyncFunction, settle
 from asyncflask.signals import appcontext_tearing_down
 
 if TYPE_CHECKING:
@@ -19,6 +20,37 @@ if TYPE_CHECKING:
     from asyncflask.ctx import AppContext
 
 _log = logging.getLogger("asyncflask")
+
+
+# For ``dispatch``, where requests and WebSockets end.
+
+
+async def run_all(steps: Iterable[AsyncFunction], exc: BaseException | None) -> None:
+    """Run teardown functions; one that fails is logged and does not keep the others from it."""
+    for step in steps:
+        try:
+            await step(exc)
+        except Exception:
+            _log.exception("The teardown function %r failed", name_of(step))
+
+
+def receivers(context: ConnectionContext, signal: Signal) -> Iterator[AsyncFunction]:
+    """Return the receivers of a teardown signal as teardown functions."""
+    if signal.receivers:
+        for receiver in signal.receivers_for(context.app):
+            yield partial(_tell, context, receiver)
+
+
+async def _tell(context: ConnectionContext, receiver: Any, exc: BaseException | None) -> None:
+    await settle(context, receiver(context.app, exc=exc))
+
+
+def name_of(function: Any) -> str:
+    """Return what to call a function in messages."""
+    return getattr(function, "__name__", repr(function))
+
+
+# For contexts that code has pushed itself.
 
 
 def tear_down_in_place(context: AppContext, exc: BaseException | None) -> None:
@@ -84,5 +116,4 @@ def _close(context: AppContext) -> None:
 
 
 def _log_failure(call: partial[Any]) -> None:
-    name = getattr(call.func, "__name__", repr(call.func))
-    _log.exception("The teardown function %r failed", name)
+    _log.exception("The teardown function %r failed", name_of(call.func))

@@ -13,7 +13,6 @@ from asyncflask.lazy import lazy
 
 if TYPE_CHECKING:
     from asyncflask.config import Config
-    from asyncflask.life.lifespan import BackgroundTasks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,9 +23,6 @@ class Workers:
 
     name: str
     config: Config
-    background_tasks: BackgroundTasks
-    #: How many lifespans are open: each test client may run one.
-    _lifespans = 0
 
     @lazy
     def pool(self) -> WorkerPool:
@@ -123,22 +119,3 @@ class Workers:
         if loop is not None:
             return wait_for(make, loop)
         return asyncio.run(make())
-
-    def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Run a function beside the requests; it outlives this one and is awaited at shutdown.
-
-        It runs in a copy of the current context: ``g`` and ``request`` are still there.
-
-        :param func: ``async def`` runs on the loop, ``def`` in a worker thread, once one is free
-            that no request waits for.
-        """
-        name = getattr(func, "__name__", repr(func))
-        if is_async_callable(func):
-            run: Callable[[], Awaitable[Any]] = functools.partial(func, *args, **kwargs)
-        else:
-            run = functools.partial(self.pool.run_patiently, func, *args, **kwargs)
-        context = current.get(None)
-        if running_loop() is None and context is not None and context.loop is not None:
-            context.loop.call_soon_threadsafe(self.background_tasks.add, name, run)
-        else:
-            self.background_tasks.add(name, run)

@@ -184,18 +184,21 @@ class Body:
             raise self._failure
         return b""
 
-    async def disconnected(self) -> None:
+    async def disconnected(self, *, discard: bool = True) -> None:
         """Wait until the client has gone.
 
         Parts that arrive meanwhile are kept for a reader. With :data:`READ_AHEAD` bytes kept it
         takes no more, and so notices nothing, until they are read. If nobody has begun to read,
         the body is thrown away instead: who never reads it must not hide that the client has gone.
+
+        :param discard: False keeps the body in any case, since it may be read later.
         """
         while not self._gone:
             was_complete = self._arrived
             if not self._must_not_read_ahead():
                 await self._take_one(self._must_not_read_ahead)
-            if self._held >= READ_AHEAD and not (self.streamed or self._wants_whole):
+            unread = discard and not (self.streamed or self._wants_whole)
+            if unread and self._held >= READ_AHEAD:
                 self._lost = True
                 self._clear()
             if was_complete or self._must_not_read_ahead():

@@ -298,6 +298,8 @@ def _wsgi_environ(request: Connection) -> dict[str, Any]:
             key = f"HTTP_{key}"
         separator = "; " if key == "HTTP_COOKIE" else ","
         environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
+    # What a test has said in these terms, and a scope has no place for.
+    environ.update(request.scope.get("asyncflask.environ", {}))
     return environ
 
 

@@ -17,6 +17,7 @@ from collections.abc import (
 )
 from functools import lru_cache
 from http import HTTPStatus
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from starlette.concurrency import iterate_in_threadpool
@@ -101,6 +102,8 @@ class Response(SansIOResponse):
 
     default_mimetype: str | None = "text/html"
     direct_passthrough = False
+    #: The most seconds that sending may take; None: no limit; ``...``: RESPONSE_TIMEOUT counts.
+    timeout: float | EllipsisType | None = ...
     #: Set the ``Content-Length`` where the whole body is known.
     automatically_set_content_length = True
 

@@ -53,6 +53,7 @@ class Matcher:
     def __init__(self, map: Map, rules: Iterable[Rule]) -> None:
         rules = [rule for rule in rules if not rule.build_only]
         self._map = map
+        self._rules = rules
         #: Whether any rule is for a certain host or subdomain; if not, ``match`` ignores the host.
         self.uses_hosts = map.host_matching or any(rule.domain_pieces for rule in rules)
         table = _Table(self.uses_hosts)
@@ -155,6 +156,27 @@ class Matcher:
         methods = (rule.methods for rule in self._every(domain, path) if not rule.websocket)
         return frozenset().union(*(names for names in methods if names is not None))
 
+    def in_order(self) -> list[Rule]:
+        """Return the rules so that of those that fit a path, the first is the one that is taken.
+
+        Rules that no path fits both of stay in order of registration.
+        """
+        table = _Table(self.uses_hosts)
+        patterns = {rule: table.segments(rule, rule.path_pieces, False) for rule in self._rules}
+        ordered: dict[Rule, None] = {}
+
+        def add(rule: Rule) -> None:
+            own = patterns[rule]
+            for other, segments in patterns.items():
+                if other not in ordered and _beats(segments, own):
+                    add(other)
+            ordered[rule] = None
+
+        for rule in self._rules:
+            if rule not in ordered:
+                add(rule)
+        return list(ordered)
+
     def _every(self, domain: str, path: str) -> Iterator[Rule]:
         """Yield all rules that match a path itself, whatever their methods."""
         whole = domain + path
@@ -172,6 +194,20 @@ class Matcher:
                 finish = candidate[-1]
                 if (finish is None or not finish.slash_missing) and _parses(candidate, values):
                     yield candidate[0]
+
+
+def _beats(first: Sequence[Segment], second: Sequence[Segment]) -> bool:
+    """Whether there are paths that fit both patterns, which go to the first."""
+    if [segment.rank for segment in first] >= [segment.rank for segment in second]:
+        return False
+    for one, other in zip(first, second, strict=False):
+        if one.final or other.final:
+            return True
+        if one.text is not None and other.text is not None and one.text != other.text:
+            return False
+    # A mount also takes its own path, without a slash.
+    shorter = first[:-1] if first[-1].rank == REST else first
+    return len(second) in (len(first), len(shorter))
 
 
 def _join_rest(segments: Sequence[str], final: int) -> list[str]:
@@ -219,9 +255,7 @@ class _Table:
             self._put(rule, other_slash(rule.path_pieces), finish, other=True)
 
     def _put(self, rule: Rule, pieces: Sequence[Piece], finish: Finish | None, other: bool) -> None:
-        segments = [self._domain(rule), *list(segments_of(pieces))[1:]]
-        if rule.prefix and not other:
-            segments[-1] = Segment(REST, field=("path", str), final=True)
+        segments = self.segments(rule, pieces, other)
         methods = None if rule.methods is None else frozenset(rule.methods)
         for websocket in (False, True) if rule.prefix else (rule.websocket,):
             if all(segment.text is not None for segment in segments):
@@ -236,6 +270,13 @@ class _Table:
                 ]
                 candidate = rule, methods, websocket, *first, tuple(more) or None, finish
                 self._shape(segments).setdefault(self._key(segments), []).append((other, candidate))
+
+    def segments(self, rule: Rule, pieces: Sequence[Piece], other: bool) -> list[Segment]:
+        """Return the segments of a pattern of ``rule``: its domain, then its path."""
+        segments = [self._domain(rule), *list(segments_of(pieces))[1:]]
+        if rule.prefix and not other:
+            segments[-1] = Segment(REST, field=("path", str), final=True)
+        return segments
 
     def _domain(self, rule: Rule) -> Segment:
         if self._uses_hosts and rule.prefix and not rule.domain_pieces:

@@ -42,6 +42,8 @@ class Rule:
 
     #: Set by the framework: answer OPTIONS without a view.
     provide_automatic_options: bool = False
+    #: Set by the framework: what becomes of the view when the client leaves.
+    on_disconnect: str = "finish"
     #: A slot for the framework: what a match leads to.
     target: Any = None
     map: Map
@@ -120,6 +122,7 @@ class Rule:
         """Return an equal rule that is in no map. Werkzeug's rule factories use it."""
         copy = type(self)(self.rule, **self.options())
         copy.provide_automatic_options = self.provide_automatic_options
+        copy.on_disconnect = self.on_disconnect
         copy.target = self.target
         return copy
 

@@ -4,12 +4,16 @@
 ``sync_client``  ``app.sync_test_client()``: the same for plain ``def`` tests
 ``base``         what the two share
 ``response``     what they return
+``connection``   a request that a test plays step by step
+``kept``         what a client's ``with`` block keeps of the last request
 ``websocket``    their ends of WebSockets
 ``scope``        requests made by hand, for ``app.test_request_context()`` and the clients
+``environ``      the same in WSGI's terms
 ``transport``    from httpx to ASGI; ``exchange`` plays the server for one request, ``lifespan``
                  starts the application and shuts it down
 
-The names below are loaded at first use: importing this package does not import httpx.
+The names below are loaded at first use: importing this package does not import httpx. The runner
+of commands, ``app.test_cli_runner()``, stands with them and belongs to ``asyncflask.cli``.
 """
 
 from __future__ import annotations
@@ -18,7 +22,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asyncflask.cli.runner import FlaskCliRunner as FlaskCliRunner
     from asyncflask.testing.client import FlaskClient as FlaskClient
+    from asyncflask.testing.connection import HTTPConnection as HTTPConnection
+    from asyncflask.testing.environ import EnvironBuilder as EnvironBuilder
+    from asyncflask.testing.lifespan import TestApp as TestApp
     from asyncflask.testing.response import TestResponse as TestResponse
     from asyncflask.testing.scope import make_scope as make_scope
     from asyncflask.testing.scope import make_websocket_scope as make_websocket_scope
@@ -28,20 +36,28 @@ if TYPE_CHECKING:
     from asyncflask.testing.websocket import WebsocketResponseError as WebsocketResponseError
 
 _HOMES = {
-    "ASGITransport": "transport",
-    "FlaskClient": "client",
-    "SyncClient": "sync_client",
-    "TestResponse": "response",
-    "WebsocketDisconnectError": "websocket",
-    "WebsocketResponseError": "websocket",
-    "make_scope": "scope",
-    "make_websocket_scope": "scope",
+    "ASGITransport": "asyncflask.testing.transport",
+    "EnvironBuilder": "asyncflask.testing.environ",
+    "FlaskCliRunner": "asyncflask.cli.runner",
+    "FlaskClient": "asyncflask.testing.client",
+    "HTTPConnection": "asyncflask.testing.connection",
+    "SyncClient": "asyncflask.testing.sync_client",
+    "TestApp": "asyncflask.testing.lifespan",
+    "TestResponse": "asyncflask.testing.response",
+    "WebsocketDisconnectError": "asyncflask.testing.websocket",
+    "WebsocketResponseError": "asyncflask.testing.websocket",
+    "make_scope": "asyncflask.testing.scope",
+    "make_websocket_scope": "asyncflask.testing.scope",
 }
 
 __all__ = [
     "ASGITransport",
+    "EnvironBuilder",
+    "FlaskCliRunner",
     "FlaskClient",
+    "HTTPConnection",
     "SyncClient",
+    "TestApp",
     "TestResponse",
     "WebsocketDisconnectError",
     "WebsocketResponseError",
@@ -53,4 +69,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)

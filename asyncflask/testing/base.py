@@ -7,23 +7,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import Cookie as JarCookie
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 from urllib.parse import unquote, urlsplit
 
 from werkzeug.datastructures import Authorization
 from werkzeug.http import dump_cookie, parse_cookie
 
 from asyncflask.testing._httpx import httpx
-from asyncflask.testing.scope import http_url, wire_request
+from asyncflask.testing.kept import KeptContext
+from asyncflask.testing.scope import http_url, merge_environ, wire_request
 from asyncflask.testing.transport import ASGITransport
 
 if TYPE_CHECKING:
     from httpx._client import BaseClient
 
+    from asyncflask.ctx import RequestContext
     from asyncflask.testing.scope import Application
     from asyncflask.testing.websocket import WebsocketExchange
 else:
     BaseClient = object
+
+
+#: Where the jar notes that a cookie is ``Secure``.
+_SECURE = "asyncflask.secure"
 
 
 class FlaskOptions(TypedDict, total=False):
@@ -40,6 +46,8 @@ class FlaskOptions(TypedDict, total=False):
     json: Any
     content_type: str | None
     mimetype: str | None
+    environ_base: Mapping[str, Any] | None
+    environ_overrides: Mapping[str, Any] | None
 
 
 class RequestOptions(FlaskOptions, total=False):
@@ -95,20 +103,34 @@ class ClientBase(BaseClient):
         **options: Any,
     ) -> None:
         self.application = application
+        #: What all requests have, in WSGI's terms; Flask's: ``REMOTE_ADDR``, ``HTTP_USER_AGENT``.
+        self.environ_base: dict[str, Any] = {}
         self.use_cookies = use_cookies
-        if not use_cookies:
-            options["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        cookies = options.pop("cookies", None)
+        options["cookies"] = _Jar(None if use_cookies else DefaultCookiePolicy(allowed_domains=[]))
         self._asgi = ASGITransport(
             application,
             raise_app_exceptions=raise_app_exceptions,
             scope_base=scope_base,
             disconnect_grace=disconnect_grace,
         )
+        self._kept = KeptContext(application, self._asgi.scope_base)
         options["transport"] = self._make_transport(self._asgi)
         super().__init__(**options)
+        self.cookies.update(cookies)
 
     def _make_transport(self, asgi: ASGITransport) -> object:
         return asgi
+
+    @property
+    def app(self) -> Application:
+        """The application under test; Quart's name for ``application``."""
+        return self.application
+
+    @property
+    def cookie_jar(self) -> CookieJar | None:
+        """The cookies, in the standard library's jar; None with ``use_cookies=False``."""
+        return self.cookies.jar if self.use_cookies else None
 
     def build_request(
         self,
@@ -131,19 +153,23 @@ class ClientBase(BaseClient):
         :param params: query arguments that are added to the URL's.
         :param scope_base: laid over the request's ASGI scope.
         :param flask: as for :func:`~asyncflask.testing.scope.wire_request`. ``data`` may also be
-            what ``content`` may be.
+            what ``content`` may be. ``environ_base`` and ``environ_overrides`` are as for
+            :func:`~asyncflask.testing.scope.make_scope`.
         """
         if _is_streamed(flask.get("data")):
             content = flask.pop("data")
         url = str(url)
         if not (urlsplit(url).netloc or flask.keys() & {"base_url", "subdomain", "url_scheme"}):
             flask["base_url"] = str(self.base_url) or None
-        wire = wire_request(
-            self.application, url, method=method, headers=_to_pairs(headers), **flask
+        own, extra = merge_environ(
+            _to_pairs(headers),
+            {**self.environ_base, **(flask.pop("environ_base", None) or {})},
+            flask.pop("environ_overrides", None),
         )
+        wire = wire_request(self.application, url, method=method, headers=own, **cast(Any, flask))
         if wire.body and content is not None:
             raise TypeError("Pass content=, or Flask's data=, form=, files= or json=, but not both")
-        scope = dict(scope_base or {})
+        scope = {**extra, **(scope_base or {})}
         if wire.root_path:
             scope.setdefault("root_path", unquote(wire.root_path))
         return super().build_request(
@@ -240,6 +266,51 @@ class ClientBase(BaseClient):
         host = (domain or self.build_request("GET").url.host).removeprefix(".")
         return host if "." in host else f"{host}.local"
 
+    def _keep_session(self, headers: Iterable[tuple[str, str]], request: httpx.Request) -> None:
+        """Keep the cookies that the headers of an answer to ``request`` set."""
+        cookies = [(name, value) for name, value in headers if name.lower() == "set-cookie"]
+        self.cookies.extract_cookies(httpx.Response(200, headers=cookies, request=request))
+
+    # The session.
+
+    def _session_request(self, method: str, path: str, options: Any) -> httpx.Request:
+        if not self.use_cookies:
+            raise TypeError(
+                "Cookies are disabled. A session needs them: make the client with "
+                "app.test_client(use_cookies=True)."
+            )
+        return self.build_request(method, path, **options)
+
+    def _context_for(self, request: httpx.Request) -> RequestContext:
+        scope = self._asgi.make_scope(request)
+        return cast("RequestContext", cast(Any, self.application).request_context(scope))
+
+
+def check_opened(session: Any) -> Any:
+    """Return a session that was opened.
+
+    :raises RuntimeError: there is none.
+    """
+    if session is None:
+        raise RuntimeError(
+            "Session backend did not open a session. The session in a cookie needs a key: set "
+            "'app.secret_key'."
+        )
+    return session
+
+
+class _Jar(CookieJar):
+    """Sends cookies that are ``Secure`` over http too, as Werkzeug's test client does.
+
+    Tests ask at ``http://localhost`` with the configuration that is for https.
+    """
+
+    def set_cookie(self, cookie: JarCookie) -> None:
+        if cookie.secure:
+            cookie.set_nonstandard_attr(_SECURE, "")
+            cookie.secure = False
+        super().set_cookie(cookie)
+
 
 def to_httpx_auth(auth: Any) -> Any:
     """Let httpx take Werkzeug's ``Authorization`` besides its own kinds of ``auth``."""
@@ -261,7 +332,7 @@ def _describe(cookie: JarCookie) -> Cookie:
         domain=cookie.domain.removeprefix(".").removesuffix(".local"),
         path=cookie.path,
         expires=None if expires is None else datetime.fromtimestamp(expires, UTC),
-        secure=cookie.secure,
+        secure=cookie.has_nonstandard_attr(_SECURE),
         http_only=cookie.has_nonstandard_attr("HttpOnly"),
         same_site=cookie.get_nonstandard_attr("SameSite"),
         origin_only=not cookie.domain_specified,

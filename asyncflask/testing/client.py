@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, cast
 
 from asyncflask.testing._httpx import httpx
-from asyncflask.testing.base import ClientBase, RequestOptions, SendOptions, to_httpx_auth
+from asyncflask.testing.base import (
+    ClientBase,
+    RequestOptions,
+    SendOptions,
+    check_opened,
+    to_httpx_auth,
+)
+from asyncflask.testing.connection import HTTPConnection
+from asyncflask.testing.environ import environ_of, request_options
+from asyncflask.testing.kept import within
 from asyncflask.testing.websocket import WebsocketConnection
 
 if TYPE_CHECKING:
+    from asyncflask.sessions import SessionMixin
     from asyncflask.testing.response import TestResponse
 
 
@@ -24,7 +36,10 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
             assert response.status_code == 201
 
     ``async with`` runs the application's lifespan; without it requests work and no lifespan is
-    run. It is an ``httpx.AsyncClient``; requests may be described with Flask's arguments
+    run. Within the block ``request``, ``session``, ``g`` and ``current_app`` are those of the last
+    request, once it has ended, until the next one.
+
+    It is an ``httpx.AsyncClient``; requests may be described with Flask's arguments
     (:func:`~asyncflask.testing.scope.wire_request`) or with httpx's. Responses are
     :class:`~asyncflask.testing.response.TestResponse`.
 
@@ -47,6 +62,32 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
 
     def __exit__(self, *exc_info: object) -> None:
         """There is nothing to leave; see :meth:`__enter__`."""
+
+    async def __aenter__(self) -> Self:
+        self._kept.begin()
+        try:
+            await self._asgi.__aenter__()
+        except BaseException:
+            self._kept.end()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        # Not httpx's: this client may be used, and entered, again.
+        self._kept.end()
+        await self._asgi.aclose()
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send a request, as ``httpx.AsyncClient.send``."""
+        self._kept.release()
+        response = await super().send(request, **options)
+        self._kept.push()
+        return response
 
     async def request(
         self,
@@ -99,6 +140,57 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
         finally:
             await response.aclose()
 
+    def connection(
+        self, path: str = "/", *, method: str = "GET", **options: Unpack[RequestOptions]
+    ) -> HTTPConnection:
+        """Begin a request of which the test plays every step; in Quart this is ``request``.
+
+        :param options: as for :meth:`build_request`, without a body.
+        """
+        request = self.build_request(method, path, **options)
+        scope = self._asgi.make_scope(request)
+        if not request.content:
+            # What follows is not known yet.
+            scope["headers"] = [(k, v) for k, v in scope["headers"] if k != b"content-length"]
+
+        def done(response: TestResponse) -> None:
+            self.cookies.extract_cookies(response)
+            self._kept.push()
+
+        self._kept.release()
+        return HTTPConnection(self.application, scope, request, done)
+
+    @asynccontextmanager
+    async def session_transaction(
+        self, path: str = "/", *, method: str = "GET", **options: Unpack[RequestOptions]
+    ) -> AsyncIterator[SessionMixin]:
+        """Open the session that the next request will find, and save it at the end of the block.
+
+        ::
+
+            async with client.session_transaction() as session:
+                session["user"] = 7
+
+        :param options: what describes the request for which the session is opened and saved.
+        :raises TypeError: the client keeps no cookies.
+        :raises RuntimeError: there is no session, because no secret key is set.
+        """
+        request = self._session_request(method, path, options)
+        app, context = cast(Any, self.application), self._context_for(request)
+        with within(context):
+            session = app.session_interface.open_session(app, context.request)
+            if inspect.isawaitable(session):
+                session = await session
+        yield check_opened(session)
+        if app.session_interface.is_null_session(session):
+            return
+        response = app.response_class()
+        with within(context):
+            saved = app.session_interface.save_session(app, session, response)
+            if inspect.isawaitable(saved):
+                await saved
+        self._keep_session(response.headers, request)
+
     def websocket(
         self,
         path: str,
@@ -124,10 +216,17 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
         )
 
     async def open(
-        self, path: str = "/", *, method: str = "GET", **options: Unpack[SendOptions]
+        self, path: Any = "/", *, method: str = "GET", **options: Unpack[SendOptions]
     ) -> TestResponse:
-        """Make a request, as Flask's ``client.open``."""
-        return await self.request(method, path, **options)
+        """Make a request, as Flask's ``client.open``.
+
+        :param path: as for :meth:`request`; or an ``EnvironBuilder``, an environ or a request of
+            Werkzeug's, which describe it all.
+        """
+        environ = environ_of(path)
+        if environ is None:
+            return await self.request(method, path, **options)
+        return await self.request(**{**request_options(environ), **options})
 
     async def get(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a GET request."""

@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 from werkzeug.http import parse_options_header
 
+from asyncflask.concurrency import ReadyBytes, ReadyStr
 from asyncflask.testing._httpx import httpx
 
 
@@ -25,12 +26,12 @@ class TestResponse(httpx.Response):
         return self.content
 
     @overload
-    def get_data(self, as_text: Literal[False] = False) -> bytes: ...
+    def get_data(self, as_text: Literal[False] = False) -> ReadyBytes: ...
     @overload
-    def get_data(self, as_text: Literal[True]) -> str: ...
-    def get_data(self, as_text: bool = False) -> bytes | str:
-        """Return the body, decoded with ``as_text``."""
-        return self.text if as_text else self.content
+    def get_data(self, as_text: Literal[True]) -> ReadyStr: ...
+    def get_data(self, as_text: bool = False) -> ReadyBytes | ReadyStr:
+        """Return the body, decoded with ``as_text``. It may be awaited, as in Quart."""
+        return ReadyStr(self.text) if as_text else ReadyBytes(self.content)
 
     def get_json(self, force: bool = False, silent: bool = False) -> Any:
         """Return the body parsed as JSON, or None when it is not announced as JSON.

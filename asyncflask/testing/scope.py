@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from werkzeug.datastructures import FileStorage, Headers, MultiDict
 from werkzeug.test import EnvironBuilder  # `import werkzeug` loads it anyway
 from werkzeug.urls import iri_to_uri
+
+from asyncflask.testing.environ import default_base_url, lay_over
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -63,6 +65,9 @@ def make_scope(
     path: str = "/",
     *,
     scope_base: Mapping[str, Any] | None = None,
+    environ_base: Mapping[str, Any] | None = None,
+    environ_overrides: Mapping[str, Any] | None = None,
+    headers: HeadersValue | None = None,
     **options: Any,
 ) -> tuple[Scope, bytes]:
     """Return the ASGI scope and the body of a request, described with Flask's arguments.
@@ -71,13 +76,16 @@ def make_scope(
 
     :param path: path below the application's root, with or without a query; or an absolute URL.
     :param scope_base: laid over the scope, such as ``{"client": ("203.0.113.7", 4711)}``.
+    :param environ_base: and ``environ_overrides``: the same in WSGI's terms, before and after the
+        other arguments: ``REMOTE_ADDR``, ``HTTP_...``; Flask's.
     :param options: the other arguments of :func:`wire_request`.
     """
-    wire = wire_request(app, path, **options)
+    own, extra = merge_environ(headers, environ_base, environ_overrides)
+    wire = wire_request(app, path, headers=own, **options)
     host = wire.host.encode("ascii")
-    headers = [(name.lower(), value) for name, value in wire.headers]
-    if not any(name == b"host" for name, _ in headers):
-        headers.insert(0, (b"host", host))
+    raw = [(name.lower(), value) for name, value in wire.headers]
+    if not any(name == b"host" for name, _ in raw):
+        raw.insert(0, (b"host", host))
     parts = urlsplit(wire.url)
     scope = http_scope(
         wire.method,
@@ -85,9 +93,24 @@ def make_scope(
         (parts.hostname or "", parts.port),
         f"{wire.root_path}{wire.path}".encode("ascii"),
         wire.query.encode("ascii"),
-        headers,
+        raw,
     )
-    return {**scope, "root_path": unquote(wire.root_path), **(scope_base or {})}, wire.body
+    root_path = unquote(wire.root_path)
+    return {**scope, "root_path": root_path, **extra, **(scope_base or {})}, wire.body
+
+
+def merge_environ(
+    headers: HeadersValue | None,
+    environ_base: Mapping[str, Any] | None,
+    environ_overrides: Mapping[str, Any] | None,
+) -> tuple[Headers, dict[str, Any]]:
+    """Return the headers, and the entries of the scope, of a request's headers and environs."""
+    own, merged, scope = Headers(headers), Headers(), dict[str, Any]()
+    lay_over(environ_base or {}, merged, scope)
+    for name in {name.lower() for name in own.keys()}:  # noqa: SIM118 - not a mapping
+        merged.setlist(name, own.getlist(name))
+    lay_over(environ_overrides or {}, merged, scope)
+    return merged, scope
 
 
 def http_scope(
@@ -211,7 +234,7 @@ def wire_request(
     url = urlsplit(path)
     builder = EnvironBuilder(
         f"{url.path or '/'}?{url.query}" if url.query else url.path or "/",
-        base_url or _base_url(app.config, url, subdomain, url_scheme),
+        base_url or default_base_url(app.config, url.scheme, url.netloc, subdomain, url_scheme),
         query_string=query_string,
         method=method.upper(),
         headers=Headers(headers),
@@ -223,16 +246,6 @@ def wire_request(
     if root_path is not None:
         builder.script_root = iri_to_uri(root_path).rstrip("/")
     return _encode(builder)
-
-
-def _base_url(
-    config: Mapping[str, Any], url: SplitResult, subdomain: str | None, url_scheme: str | None
-) -> str:
-    host = url.netloc or config.get("SERVER_NAME") or "localhost"
-    if subdomain and not url.netloc:
-        host = f"{subdomain}.{host}"
-    scheme = url.scheme or url_scheme or config.get("PREFERRED_URL_SCHEME") or "http"
-    return f"{scheme}://{host}/{(config.get('APPLICATION_ROOT') or '').lstrip('/')}"
 
 
 def _encode(builder: EnvironBuilder) -> WireRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -14,11 +15,22 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from asyncflask.concurrency import Worker, running_loop
 from asyncflask.testing._httpx import httpx
-from asyncflask.testing.base import ClientBase, RequestOptions, SendOptions, to_httpx_auth
+from asyncflask.testing.base import (
+    ClientBase,
+    RequestOptions,
+    SendOptions,
+    check_opened,
+    to_httpx_auth,
+)
+from asyncflask.testing.environ import environ_of, request_options
+from asyncflask.testing.kept import within
 from asyncflask.testing.transport import make_response
 from asyncflask.testing.websocket import SyncWebsocketConnection
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from asyncflask.sessions import SessionMixin
     from asyncflask.testing.exchange import Exchange
     from asyncflask.testing.response import TestResponse
     from asyncflask.testing.transport import ASGITransport
@@ -45,7 +57,34 @@ class SyncClient(ClientBase, httpx.Client):
     """
 
     def _make_transport(self, asgi: ASGITransport) -> httpx.BaseTransport:
-        return _SyncTransport(asgi)
+        self._sync = _SyncTransport(asgi)
+        return self._sync
+
+    def __enter__(self) -> Self:
+        self._kept.begin()
+        try:
+            self._sync.start()
+        except BaseException:
+            self._kept.end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        # Not httpx's: this client may be used, and entered, again.
+        self._kept.end()
+        self._sync.close()
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send a request, as ``httpx.Client.send``."""
+        self._kept.release()
+        response = super().send(request, **options)
+        self._kept.push()
+        return response
 
     def request(
         self,
@@ -96,6 +135,38 @@ class SyncClient(ClientBase, httpx.Client):
         finally:
             response.close()
 
+    @contextmanager
+    def session_transaction(
+        self, path: str = "/", *, method: str = "GET", **options: Unpack[RequestOptions]
+    ) -> Iterator[SessionMixin]:
+        """Open the session that the next request will find, and save it at the end of the block.
+
+        ::
+
+            with client.session_transaction() as session:
+                session["user"] = 7
+
+        An interface's ``def`` methods run here, its ``async def`` methods on the client's loop.
+
+        :param options: what describes the request for which the session is opened and saved.
+        :raises TypeError: the client keeps no cookies.
+        :raises RuntimeError: there is no session, because no secret key is set.
+        """
+        request = self._session_request(method, path, options)
+        app, context = cast(Any, self.application), self._context_for(request)
+        with within(context):
+            session = self._settle(app.session_interface.open_session(app, context.request))
+        yield check_opened(session)
+        if app.session_interface.is_null_session(session):
+            return
+        response = app.response_class()
+        with within(context):
+            self._settle(app.session_interface.save_session(app, session, response))
+        self._keep_session(response.headers, request)
+
+    def _settle(self, result: Any) -> Any:
+        return self._sync.wait(lambda: _awaited(result)) if inspect.isawaitable(result) else result
+
     def websocket(
         self,
         path: str,
@@ -118,14 +189,21 @@ class SyncClient(ClientBase, httpx.Client):
             self.application,
             lambda: self._make_websocket(path, scheme, subprotocols or (), options),
             self._keep_cookies,
-            cast(_SyncTransport, self._transport).wait,
+            self._sync.wait,
         )
 
     def open(
-        self, path: str = "/", *, method: str = "GET", **options: Unpack[SendOptions]
+        self, path: Any = "/", *, method: str = "GET", **options: Unpack[SendOptions]
     ) -> TestResponse:
-        """Make a request, as Flask's ``client.open``."""
-        return self.request(method, path, **options)
+        """Make a request, as Flask's ``client.open``.
+
+        :param path: as for :meth:`request`; or an ``EnvironBuilder``, an environ or a request of
+            Werkzeug's, which describe it all.
+        """
+        environ = environ_of(path)
+        if environ is None:
+            return self.request(method, path, **options)
+        return self.request(**{**request_options(environ), **options})
 
     def get(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a GET request."""
@@ -168,21 +246,16 @@ class _SyncTransport(httpx.BaseTransport):
         self._thread = _LoopThread()
         self._open: set[_SyncResponseStream] = set()
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the application.
+
+        :raises Exception: it cannot; the thread has ended then.
+        """
         try:
             self.wait(self._asgi.__aenter__)
         except BaseException:
             self._thread.stop()
             raise
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self.close()
 
     def handle_request(self, request: httpx.Request) -> TestResponse:
         """Return the response of the application as soon as it has started."""
@@ -261,24 +334,21 @@ class _LentUpload(httpx.AsyncByteStream):
 
 
 class _LoopThread:
-    """A thread with an event loop, from the first use to :meth:`stop` or garbage collection."""
+    """A thread with an event loop, from a use to :meth:`stop` or garbage collection."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped = False
 
     @property
     def started(self) -> bool:
-        """Whether the thread was ever needed."""
+        """Whether the thread runs."""
         return self._loop is not None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop, whose thread is started when needed."""
         with self._lock:
-            if self._stopped:
-                raise RuntimeError("This test client is closed. Make another one.")
             if self._loop is None:
                 self._loop = self._start()
             return self._loop
@@ -297,9 +367,13 @@ class _LoopThread:
     def stop(self) -> None:
         """Cancel what still runs on the loop, and end the thread."""
         with self._lock:
-            self._stopped = True
             if self._loop is not None:
+                self._loop = None
                 self._end()
+
+
+async def _awaited(result: Awaitable[T]) -> T:
+    return await result
 
 
 async def _live(ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:

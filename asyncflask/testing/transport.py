@@ -51,6 +51,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         self._open: set[Exchange] = set()
 
     async def __aenter__(self) -> Self:
+        self._state = {}
         lifespan = Lifespan(self.app, self._state)
         await lifespan.start()
         self._lifespan = lifespan
@@ -82,7 +83,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         """
         exchange = Exchange(
             self.app,
-            {**self._scope(request), **(scope_extra or {})},
+            {**self.make_scope(request), **(scope_extra or {})},
             b"".join(body) if isinstance(body, httpx.ByteStream) else body,
             raise_app_exceptions=self.raise_app_exceptions,
             grace=self.disconnect_grace,
@@ -95,7 +96,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         self, request: httpx.Request, subprotocols: Sequence[str] = ()
     ) -> WebsocketExchange:
         """Return the exchange for the WebSocket whose handshake is ``request``."""
-        scope = as_websocket(self._scope(request), subprotocols)
+        scope = as_websocket(self.make_scope(request), subprotocols)
         return WebsocketExchange(self.app, request, scope, grace=self.disconnect_grace)
 
     async def close_exchange(self, exchange: Exchange) -> None:
@@ -111,7 +112,8 @@ class ASGITransport(httpx.AsyncBaseTransport):
         if lifespan is not None:
             await lifespan.stop()
 
-    def _scope(self, request: httpx.Request) -> Scope:
+    def make_scope(self, request: httpx.Request) -> Scope:
+        """Return the ASGI scope for ``request``."""
         target: bytes = request.extensions.get("target", request.url.raw_path)
         path, _, query = target.partition(b"?")
         scope = http_scope(
@@ -124,6 +126,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         )
         if self._lifespan is not None:
             scope["state"] = self._state.copy()
+        scope["asyncflask.self_start"] = False  # without a lifespan nothing is to be run
         return {**scope, **self.scope_base, **request.extensions.get("scope", {})}
 
 

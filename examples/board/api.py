@@ -5,11 +5,19 @@ The views are ``async def``; the store blocks, so they call it in a worker threa
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from asyncflask import Blueprint, Response, abort, current_app, json, request, url_for
+from asyncflask import (
+    Blueprint,
+    Response,
+    ServerSentEvent,
+    abort,
+    current_app,
+    request,
+    stream_events,
+    url_for,
+)
 from examples.board.live import Live
 from examples.board.store import InvalidNote, Note, Store
 
@@ -61,37 +69,27 @@ async def note(note_id: int) -> Note:
 
 @bp.get("/live")
 async def live_notes() -> Response:
-    """Send new notes as they come, as server-sent events.
+    """Send new notes as they come, as server-sent events, until the browser or the server leaves.
 
-    The stream ends after ``LIVE_SECONDS``. The browser connects again by itself and tells which
-    note it saw last, so none is missed, and the server is never kept from stopping.
+    A browser that was cut off connects again by itself and tells which note it saw last, so none
+    is missed.
     """
-    last_seen = request.headers.get("Last-Event-ID", default=None, type=int)
-    return Response(events(last_seen), mimetype="text/event-stream")
+    return stream_events(events(request.headers.get("Last-Event-ID", default=None, type=int)))
 
 
-async def events(last_seen: int | None) -> AsyncIterator[str]:
-    """Make the events: what was missed, then what comes."""
-    yield "retry: 500\n\n"
+async def events(last_seen: int | None) -> AsyncIterator[ServerSentEvent]:
+    """Make the events: what was missed, then what comes. The data is the note, in JSON."""
+    yield ServerSentEvent(retry=500)
     with live().listen() as queue:
         if last_seen is not None:
             missed = await current_app.run_sync(store().notes, after=last_seen)
             for note in reversed(missed):
                 last_seen = note.id
-                yield event(note)
-        try:
-            async with asyncio.timeout(current_app.config["LIVE_SECONDS"]):
-                while True:
-                    note = await queue.get()
-                    if last_seen is None or note.id > last_seen:
-                        yield event(note)
-        except TimeoutError:
-            yield ": come again\n\n"
-
-
-def event(note: Note) -> str:
-    """Write one note as an event; its id is what the browser tells when it comes back."""
-    return f"id: {note.id}\ndata: {json.dumps(note)}\n\n"
+                yield ServerSentEvent(note, id=note.id)
+        while True:
+            note = await queue.get()
+            if last_seen is None or note.id > last_seen:
+                yield ServerSentEvent(note, id=note.id)
 
 
 def live() -> Live:

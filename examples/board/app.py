@@ -26,7 +26,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_mapping(
         DATA=os.path.join(app.instance_path, "board"),
         MAX_CONTENT_LENGTH=4 * 1024 * 1024,
-        LIVE_SECONDS=10,
     )
     app.config.from_prefixed_env("BOARD")
     app.config.from_mapping(config)

@@ -15,7 +15,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from asyncflask import Flask, current_app
-from asyncflask.cli import FlaskGroup, ScriptInfo, cli, pass_script_info, with_appcontext
+from asyncflask.cli import (
+    FlaskGroup,
+    ScriptInfo,
+    cli,
+    get_version,
+    pass_script_info,
+    version_option,
+    with_appcontext,
+)
 from asyncflask.devserver import environment
 from tests.programs import Start
 
@@ -175,16 +183,20 @@ def test_env_file_needs_dotenv(
 def test_version(invoke: Invoke) -> None:
     """``--version`` says what a bug report needs."""
     lines = dict(line.split(" ", 1) for line in invoke("--version").output.splitlines())
-    assert lines["starlette"] == importlib.metadata.version("starlette")
+    assert lines["Werkzeug"] == importlib.metadata.version("werkzeug")
     assert lines["uvicorn"] == importlib.metadata.version("uvicorn")
-    assert {"asyncflask", "Python"} < lines.keys()
+    assert {"asyncflask", "Python", "Starlette"} < lines.keys()
+
+    # Completion in a terminal parses a command line without running anything.
+    context = click.Context(cli, resilient_parsing=True)
+    get_version(context, version_option, True)
 
 
 def test_a_command_of_ones_own(invoke: Invoke) -> None:
     """A group with a factory needs no ``--app``; its options are its own."""
     made: list[Flask] = []
 
-    def create_app() -> Flask:
+    async def create_app() -> Flask:
         made.append(Flask("own"))
         made[-1].debug = True
         return made[-1]
@@ -194,6 +206,7 @@ def test_a_command_of_ones_own(invoke: Invoke) -> None:
         create_app=create_app,
         set_debug_flag=False,
         add_version_option=False,
+        add_default_commands=False,
         context_settings={"show_default": True},
         params=[click.Option(["--loud"], is_flag=True, expose_value=False)],
     )
@@ -209,7 +222,9 @@ def test_a_command_of_ones_own(invoke: Invoke) -> None:
 
     assert invoke("--loud", "name", group=own).output == "own True True\n"
     assert len(made) == 1
-    assert "--version" not in invoke("--help", group=own).output
+    output = invoke("--help", group=own).output
+    assert "--version" not in output
+    assert "routes" not in output
 
 
 def test_the_context_of_the_caller_is_kept(invoke: Invoke) -> None:

@@ -6,10 +6,19 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import flask.cli
 import pytest
 
 from asyncflask import Flask
-from asyncflask.cli import AppImportError, NoAppException, find_app
+from asyncflask.cli import (
+    AppImportError,
+    NoAppException,
+    find_app,
+    find_app_by_string,
+    find_best_app,
+    locate_app,
+    prepare_import,
+)
 from asyncflask.cli.locate import search_directory
 
 APP = "from asyncflask import Flask\napp = Flask('the app')\n"
@@ -66,6 +75,44 @@ def test_file_elsewhere(write: Write, tmp_path: Path) -> None:
         search_directory("shpo.sub:app")
 
 
+def test_from_within_a_package(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of the package that is the current directory is imported as a part of it."""
+    write("stall/__init__.py", "")
+    file = write("stall/app.py", APP + "from . import prices\n")
+    write("stall/prices.py", "")
+    monkeypatch.chdir(file.parent)
+    assert find_app() is find_app("app") is sys.modules["stall.app"].app
+    # Other modules are found as ever.
+    assert find_app("asyncflask:Flask('x')").name == "x"
+
+
+def test_functions_of_flask(write: Write) -> None:
+    """Flask's functions are there under their names, and agree with Flask's on paths."""
+    write("stand.py", FACTORY)
+    assert prepare_import("stand.py") == "stand"
+    found = locate_app("stand", None)
+    assert found is not None
+    assert found.name == "made"
+    assert find_best_app(sys.modules["stand"]).name == "made"
+    assert find_app_by_string(sys.modules["stand"], " create_app('x') ").name == "x"
+    assert locate_app("nowhere", None, raise_if_not_found=False) is None
+    with pytest.raises(NoAppException, match="There is no module 'nowhere'"):
+        locate_app("nowhere", None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["test", "test.py", "a/test", "test/__init__.py", "test/__init__", "p/q", "a.b", "t.txt"],
+)
+def test_paths_become_names_as_in_flask(write: Write, path: str) -> None:
+    """A path gives the module name and the search path that Flask gives."""
+    write("p/__init__.py", "")
+    before = list(sys.path)
+    ours = prepare_import(path), sys.path[0]
+    sys.path[:] = before
+    assert ours == (flask.cli.prepare_import(path), sys.path[0])
+
+
 def test_file_in_a_package(write: Write) -> None:
     """A file inside of packages is imported as a part of them."""
     write("store/__init__.py", "")
@@ -82,6 +129,7 @@ def test_file_in_a_package(write: Write) -> None:
         "from asyncflask import Flask\nshop = alias = Flask('the app')\napp = 'not this'\n",
         FACTORY.replace('"made"', '"the app"'),
         FACTORY.replace('"made"', '"the app"').replace("create_app", "make_app"),
+        FACTORY.replace('"made"', '"the app"').replace("def create_app", "async def create_app"),
         APP + "other = Flask('other')\n",
     ],
 )
@@ -158,7 +206,7 @@ def test_a_broken_file_stops_the_search(write: Write) -> None:
         ("shop:ap", r"Module 'shop' has no 'ap'\. Did you mean 'app'"),
         ("shop:number", r"shop:number is a int, not an asyncflask.Flask\."),
         ("shop:wrong", r"shop:wrong gave a str, not an asyncflask.Flask\."),
-        ("shop:later", r"shop:later gave a coroutine, not an asyncflask.Flask\."),
+        ("shop:later", r"shop:later gave a NoneType, not an asyncflask.Flask\."),
         ("shop:app.name", r"'app.name' is not a name, nor a call of one with literal arguments"),
         ("shop:create(x)", r"'create\(x\)' is not a name"),
         ("shop:create(", r"'create\(' is not a name"),
@@ -225,7 +273,7 @@ def test_factory_that_fails(write: Write) -> None:
     """So does that of a factory; a TypeError inside of it is not taken for a wrong call."""
     write("failing_factory.py", "def create_app():\n    len(1)\n")
     with pytest.raises(
-        AppImportError, match=r"(?s)while calling failing_factory:create_app.*len"
+        AppImportError, match=r"(?s)looking for the application in 'failing_factory'.*len"
     ) as caught:
         find_app("failing_factory")
     assert "TypeError" in caught.value.message

@@ -64,7 +64,7 @@ def test_all_methods(app: Flask) -> None:
 
 def test_no_routes() -> None:
     """An application without routes says so."""
-    assert shown(Flask("empty", static_folder=None)) == [["The application has no routes."]]
+    assert shown(Flask("empty", static_folder=None)) == [["No routes were registered."]]
 
 
 def test_domains_and_build_only() -> None:
@@ -73,9 +73,38 @@ def test_domains_and_build_only() -> None:
     app.add_url_rule("/", "index", view, host="example.org")
     app.add_url_rule("/elsewhere", "elsewhere", build_only=True)
     lines = [[cell.strip() for cell in line] for line in shown(app, "--sort", "domain")]
-    assert lines[0] == ["Endpoint", "Methods", "Domain", "Rule"]
+    assert lines[0] == ["Endpoint", "Methods", "Host", "Rule"]
     assert ["index", "GET", "example.org", "/"] in lines
     assert ["elsewhere", "build only", "/elsewhere"] in lines
+
+
+def test_subdomains() -> None:
+    """It is called what it holds."""
+    app = Flask("parts", subdomain_matching=True, static_folder=None)
+    app.add_url_rule("/", "index", view, subdomain="shop")
+    assert [[cell.strip() for cell in line] for line in shown(app)] == [
+        ["Endpoint", "Methods", "Subdomain", "Rule"],
+        ["index", "GET", "shop", "/"],
+    ]
+
+
+def test_order_of_matching(app: Flask) -> None:
+    """With ``--sort match``, the first row that fits a path is the one that is taken."""
+    app.add_url_rule("/apple/<name>", "by_name", view)
+    app.add_url_rule("/apple/new", "new", view)
+    app.add_url_rule("/<path:rest>", "anything", view)
+    app.add_url_rule("/elsewhere", "elsewhere", build_only=True)
+    app.mount("/apple/store", app=view, name="store")
+    inner = Flask("inner", static_folder=None)
+    inner.add_url_rule("/<name>", "named", view)
+    inner.add_url_rule("/fixed", "fixed", view)
+    app.mount("/inner", app=inner, name="inner")
+    app.router.routes.append(Route("/plain/{x}", view, name="plain"))
+    order = [line[0].strip() for line in shown(app, "--sort", "match")[1:]]
+    assert order == [
+        "a_zebra", "new", "store", "z_apple", "by_name", "inner:fixed", "inner:named", "anything",
+        "plain", "elsewhere",
+    ]  # fmt: skip
 
 
 def test_foreign_routes(app: Flask) -> None:

@@ -175,8 +175,34 @@ def test_port_in_the_environment(meanwhile: Meanwhile, monkeypatch: pytest.Monke
     assert ":5000" not in printed
 
 
-def test_key_without_certificate() -> None:
-    """The mistake is told."""
-    result = invoke("--app", "shop", "run", "--key", "shop.py")
-    assert result.exit_code == 2
-    assert "give --cert too" in result.output
+def test_switches_of_flask_without_effect(meanwhile: Meanwhile) -> None:
+    """They are accepted, and it is said that they do nothing."""
+    arguments = ["--app", "shop", "run", "--port", "0", "--no-debugger", "--without-threads"]
+    answer, printed = meanwhile(lambda: cli.main(arguments, standalone_mode=False), get)
+    assert answer == "one"
+    assert " * --debugger/--no-debugger has no effect" in printed
+    assert " * --with-threads/--without-threads has no effect" in printed
+
+
+def test_extra_files_and_excluded_patterns(start: Start, tmp_path: Path) -> None:
+    """A named file starts it again; one that is excluded does not."""
+    (tmp_path / "answer.toml").write_text("first")
+    write("open('answer.toml').read()")
+    program = start(
+        *("-m", "asyncflask", "--app", "shop", "run", "--reload", "--port", "0"),
+        *("--extra-files", "answer.toml", "--exclude-patterns", "*/draft.py:*/other.py"),
+    )
+    assert program.get() == "first"
+    (tmp_path / "draft.py").write_text("")
+    (tmp_path / "answer.toml").write_text("second")
+    wait_for(lambda: "Changed: answer.toml" in program.output)
+    assert program.get() == "second"
+    assert "draft.py" not in program.output
+
+
+def test_context_for_several_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ``ssl.SSLContext`` belongs to one process."""
+    (tmp_path / "tls.py").write_text("import ssl\ncontext = ssl.create_default_context()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    result = invoke("--app", "shop", "run", "--cert", "tls.context", "--workers", "2")
+    assert (result.exit_code, "name the files" in result.output) == (2, True)

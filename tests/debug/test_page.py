@@ -255,5 +255,19 @@ def test_text_never_raises() -> None:
 
 def test_versions() -> None:
     """Versions of what matters are named."""
-    assert list(versions()) == ["asyncflask", "starlette", "uvicorn", "werkzeug", "Python"]
-    assert versions()["starlette"] == importlib.metadata.version("starlette")
+    names = ["asyncflask", "Python", "Starlette", "uvicorn", "Werkzeug", "Flask"]
+    assert list(versions()) == names
+    assert versions()["Starlette"] == importlib.metadata.version("starlette")
+
+
+def test_versions_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not installed has none."""
+    installed = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "Flask":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert "Flask" not in versions()

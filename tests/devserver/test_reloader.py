@@ -215,6 +215,14 @@ def test_what_counts_as_a_change(tmp_path: Path, name: str, counts: bool) -> Non
     assert is_change(Change.modified, str(tmp_path / name)) is counts
 
 
+def test_excluded_patterns(tmp_path: Path) -> None:
+    """A pattern leaves files alone, also one that was named."""
+    is_change = reloader._filter([tmp_path / "b.toml"], ["*/migrations/*", "*.toml"])
+    assert is_change(Change.modified, str(tmp_path / "a.py"))
+    assert not is_change(Change.modified, str(tmp_path / "migrations/a.py"))
+    assert not is_change(Change.modified, str(tmp_path / "b.toml"))
+
+
 def test_further_directories_are_watched(
     child: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:

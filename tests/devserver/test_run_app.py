@@ -134,9 +134,34 @@ def test_options_of_flask(app: Flask, asked: dict[str, Any]) -> None:
 def test_certificate(app: Flask, meanwhile: Meanwhile, asked: dict[str, Any]) -> None:
     """``ssl_context`` is a pair of paths, as in Flask."""
     app.run(ssl_context=(CERTIFICATE, KEY))
-    assert (asked["certfile"], asked["keyfile"]) == (CERTIFICATE, KEY)
-    with pytest.raises(TypeError, match=r"ssl_context is .*, not 'adhoc'"):
-        app.run(ssl_context="adhoc")
+    assert asked["ssl_context"] == (CERTIFICATE, KEY)
+
+
+def test_wrong_ssl_context(app: Flask) -> None:
+    """Anything else is told."""
+    with pytest.raises(TypeError, match=r"ssl_context is .*, not 'ad-hoc'"):
+        app.run(ssl_context="ad-hoc")
+
+
+def test_certificate_in_files(app: Flask, meanwhile: Meanwhile) -> None:
+    """``ssl_context`` is a pair of paths, as in Flask."""
+    answer, _ = meanwhile(lambda: app.run(port=0, ssl_context=(CERTIFICATE, KEY)), _get_unverified)
+    assert answer == "debug: False"
+
+
+def test_certificate_made_at_the_start(app: Flask, meanwhile: Meanwhile) -> None:
+    """``ssl_context="adhoc"`` makes one."""
+    answer, printed = meanwhile(lambda: app.run(port=0, ssl_context="adhoc"), _get_unverified)
+    assert answer == "debug: False"
+    assert " at https://127.0.0.1:" in printed
+
+
+def _get_unverified(url: str) -> str:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with urlopen(url, timeout=60, context=context) as response:
+        return str(response.read().decode())
 
 
 def test_ssl_context(app: Flask, meanwhile: Meanwhile) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from asyncflask import Flask, current_app, g, has_request_context, request
+from asyncflask import Flask, current_app, request
 from tests.wire import Wire, until
 
 
@@ -85,6 +85,53 @@ async def test_a_lifespan_may_be_a_plain_async_generator_function() -> None:
     assert record == ["start", "end"]
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_while_serving_takes_generators_of_both_kinds(kind: str) -> None:
+    """A `def` one runs in worker threads, both halves within an application context."""
+    record: list[str] = []
+    app = make_app()
+
+    def where() -> str:
+        loop = threading.current_thread() is threading.main_thread()
+        return f"{'loop' if loop else 'thread'} {current_app.name == app.name}"
+
+    @app.while_serving
+    async def async_during() -> AsyncIterator[None]:
+        record.append(where())
+        yield
+        record.append(where())
+
+    def during() -> Iterator[None]:
+        record.append(where())
+        yield
+        record.append(where())
+
+    if kind == "def":
+        app.while_serving_gens.clear()
+        app.while_serving(during)
+    async with app.test_client():
+        pass
+    assert record == [f"{'thread' if kind == 'def' else 'loop'} True"] * 2
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_while_serving_needs_a_generator(kind: str) -> None:
+    """What has no `yield` is a mistake that is told at start."""
+    app = make_app()
+
+    def function() -> None:
+        pass
+
+    async def async_function() -> None:
+        pass
+
+    app.while_serving(function if kind == "def" else async_function)
+    with pytest.raises(TypeError, match="has no 'yield'") as caught:
+        await app.startup()
+    (note,) = caught.value.__notes__
+    assert note.startswith("The while_serving function 'test_while_serving_needs_a_generator")
+
+
 @pytest.mark.parametrize("kind", ["def", "async def", "generator", "lifespan"])
 async def test_a_failure_at_startup_is_reported(kind: str) -> None:
     """The server hears of it, and what has started is ended."""
@@ -133,17 +180,23 @@ async def test_a_failure_at_startup_is_reported(kind: str) -> None:
     assert "pool" not in app.__dict__
 
 
-async def test_a_failure_at_shutdown_keeps_nothing_else_from_running() -> None:
-    """It is reported all the same."""
+async def test_a_failure_at_shutdown_keeps_nothing_else_from_running(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each is logged, and the first one is reported."""
     record: list[str] = []
-    app = make_app()
+
+    async def lifespan(app: Flask) -> AsyncIterator[None]:
+        yield
+        record.append("lifespan")
+
+    app = make_app(lifespan=lifespan)
 
     @app.while_serving
     async def during() -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            record.append("while")
+        yield
+        record.append("while")
+        raise ValueError("broken too")
 
     @app.after_serving
     async def fail() -> None:
@@ -157,7 +210,9 @@ async def test_a_failure_at_shutdown_keeps_nothing_else_from_running() -> None:
     await client.__aenter__()
     with pytest.raises(ValueError, match="broken"):
         await client.__aexit__(None, None, None)
-    assert record == ["last", "while"]
+    assert record == ["last", "while", "lifespan"]
+    assert "fail' has failed at shutdown" in caplog.text
+    assert "during' has failed at shutdown" in caplog.text
     assert "pool" not in app.__dict__
 
 
@@ -176,133 +231,6 @@ async def test_an_application_works_without_its_lifespan() -> None:
     app.close_pools()
 
 
-# Background tasks.
-
-
-@pytest.mark.parametrize("view", ["def", "async def"])
-@pytest.mark.parametrize("kind", ["def", "async def"])
-async def test_a_background_task_keeps_the_context(view: str, kind: str) -> None:
-    """It goes on after the response, with the request's `g` and `request`."""
-    app = make_app()
-    record: list[Any] = []
-    gate = threading.Event()
-
-    def task(number: int, *, name: str) -> None:
-        gate.wait(5)
-        record.append((g.value, request.path, number, name))
-
-    async def async_task(number: int, *, name: str) -> None:
-        await until(gate.is_set)
-        record.append((g.value, request.path, number, name))
-
-    def index() -> str:
-        g.value = 7
-        app.add_background_task(task if kind == "def" else async_task, 1, name="x")
-        return "ok"
-
-    async def async_index() -> str:
-        return index()
-
-    app.add_url_rule("/", "index", index if view == "def" else async_index)
-    async with app.test_client() as client:
-        assert (await client.get("/")).text == "ok"
-        await until(lambda: len(app.background_tasks) == 1)
-        assert record == []
-        gate.set()
-    assert record == [(7, "/", 1, "x")]
-    assert len(app.background_tasks) == 0
-
-
-@pytest.mark.parametrize("kind", ["def", "async def"])
-async def test_a_background_task_that_fails_is_logged(
-    kind: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """By name; nothing else happens."""
-    app = make_app()
-
-    def fail() -> None:
-        raise ValueError("in background")
-
-    async def async_fail() -> None:
-        fail()
-
-    async with app.test_client():
-        app.add_background_task(fail if kind == "def" else async_fail)
-    name = "fail" if kind == "def" else "async_fail"
-    assert f"The background task {name!r} failed" in caplog.text
-    assert "in background" in caplog.text
-
-
-async def test_tasks_are_waited_for_and_then_cancelled(caplog: pytest.LogCaptureFixture) -> None:
-    """At shutdown, up to SHUTDOWN_TIMEOUT seconds; tasks that tasks add count too."""
-    app = make_app()
-    app.config["SHUTDOWN_TIMEOUT"] = 0.05
-    record: list[str] = []
-
-    async def first() -> None:
-        await asyncio.sleep(0.005)
-        app.add_background_task(second)
-
-    async def second() -> None:
-        await asyncio.sleep(0.005)
-        record.append("second")
-
-    async def endless() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            record.append("cancelled")
-
-    async with app.test_client():
-        app.add_background_task(first)
-        app.add_background_task(endless)
-    assert record == ["second", "cancelled"]
-    assert "The background task 'endless' was cancelled at shutdown" in caplog.text
-
-
-async def test_a_background_task_needs_a_loop() -> None:
-    """A thread of a request has the request's; any other thread has none."""
-    app = make_app()
-
-    async def task() -> None:
-        assert not has_request_context()
-
-    def add() -> None:
-        with pytest.raises(RuntimeError, match="event loop"):
-            app.add_background_task(task)
-
-    await asyncio.to_thread(add)
-    app.add_background_task(task)
-    await app.background_tasks.drain(None)
-
-
-async def test_a_background_def_function_does_not_take_the_threads_of_its_request() -> None:
-    """A slow one does not hold up the response of a `def` view that called `async def` code."""
-    app = make_app()
-    gate = threading.Event()
-    threads: list[int] = []
-
-    def slow() -> None:
-        gate.wait(5)
-        threads.append(threading.get_ident())
-
-    async def add() -> None:
-        app.add_background_task(slow)
-        await asyncio.sleep(0.01)
-
-    @app.get("/")
-    def index() -> str:
-        app.wait(add())
-        threads.append(threading.get_ident())
-        return "ok"
-
-    async with app.test_client() as client:
-        async with asyncio.timeout(3):
-            assert (await client.get("/")).text == "ok"
-        gate.set()
-    assert len(set(threads)) == 2
-
-
 async def test_lifespans_that_overlap_share_the_worker_threads() -> None:
     """The last one to end ends them: the other's requests go on."""
     app = Flask(__name__, static_folder=None)
@@ -316,25 +244,6 @@ async def test_lifespans_that_overlap_share_the_worker_threads() -> None:
             assert (await other.get("/")).text == "ok"
         async with asyncio.timeout(5):
             assert (await client.get("/")).text == "ok"
-
-
-async def test_background_def_functions_wait_for_a_thread_without_limit() -> None:
-    """A queue that is full or slow is for requests: no task is dropped."""
-    app = make_app()
-    app.config.update(WORKER_THREADS=1, WORKER_QUEUE_SIZE=0, WORKER_QUEUE_TIMEOUT=0.01)
-    gate = threading.Event()
-    record: list[int] = []
-
-    def task(number: int) -> None:
-        gate.wait(5)
-        record.append(number)
-
-    async with app.test_client():
-        for number in range(3):
-            app.add_background_task(task, number)
-        await asyncio.sleep(0.05)
-        gate.set()
-    assert record == [0, 1, 2]
 
 
 # What cancelled requests leave.

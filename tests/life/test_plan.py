@@ -117,14 +117,15 @@ def test_the_plan_has_an_endpoint_for_each_view_and_for_none() -> None:
     app.teardown_request(teardown)
     plan = Plan(app)
     assert list(plan.endpoints) == ["index"]
-    assert plan.endpoint("index") is plan.endpoints["index"]
+    (rule,) = app.url_map.iter_rules("index")
+    assert plan.endpoint_of(rule) is plan.endpoints["index"]
     assert (plan.miss.name, plan.miss.before, plan.miss.teardown) == (None, (before,), (teardown,))
     assert (plan.foreign.function, plan.foreign.elsewhere, plan.foreign.teardown) == (
         None,
         True,
         (),
     )
-    options = plan.options_for(plan.endpoint("index"))
+    options = plan.options_for(plan.endpoint_of(rule))
     assert (options.name, options.before) == ("index", (before,))
 
 

@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from asyncflask import Flask, Response, g, request, session, stream_with_context
+from asyncflask import (
+    Blueprint,
+    Flask,
+    Response,
+    SetupError,
+    g,
+    request,
+    session,
+    stream_with_context,
+)
 from asyncflask.signals import got_request_exception
 from tests.wire import Wire, until
 
@@ -573,3 +582,255 @@ async def test_a_body_that_cannot_be_closed_after_a_cancellation_is_logged(
         await task
     await until(lambda: record)
     assert "in aclose" in caplog.text
+
+
+# Time.
+
+
+def slow_chunks(kind: str, record: list[str], gate: threading.Event) -> Any:
+    """A generator of either kind that has a first piece, and then takes its time."""
+
+    async def asynchronous() -> AsyncIterator[str]:
+        try:
+            yield "first "
+            await asyncio.sleep(5)
+        finally:
+            record.append("closed")
+
+    def sync() -> Iterator[str]:
+        try:
+            yield "first "
+            gate.wait(5)
+            yield "second"
+        finally:
+            record.append("closed")
+
+    return sync() if kind == "def" else asynchronous()
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("where", ["config", "response"])
+async def test_a_stream_that_takes_too_long_is_cut_off(
+    kind: str, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without its final message, so the client can tell; it is closed and torn down."""
+    record: list[str] = []
+    gate = threading.Event()
+    app = make_app(RESPONSE_TIMEOUT=0.05 if where == "config" else None)
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        record.append(f"teardown {isinstance(exc, TimeoutError)}")
+
+    @app.get("/")
+    async def index() -> Any:
+        response = Response(slow_chunks(kind, record, gate))
+        if where == "response":
+            response.timeout = 0.05
+        return response
+
+    wire = Wire("/")
+    await asyncio.wait_for(app(wire.scope, wire.receive, wire.send), 3)
+    assert wire.body == b"first "
+    assert not wire.is_complete
+    gate.set()
+    await until(lambda: len(record) == 2)
+    assert record == ["closed", "teardown True"]
+    assert "GET /: sending took longer than 0.05 seconds" in caplog.text
+
+
+async def test_one_response_may_take_as_long_as_it_likes() -> None:
+    """`response.timeout = None` stands against RESPONSE_TIMEOUT, also in another class."""
+
+    class Own(Response):
+        pass
+
+    app = make_app(RESPONSE_TIMEOUT=0.01)
+    app.response_class = Own
+
+    @app.get("/")
+    async def index() -> Any:
+        async def chunks() -> AsyncIterator[str]:
+            await asyncio.sleep(0.05)
+            yield "late"
+
+        response = Response(chunks())
+        response.timeout = None
+        return response
+
+    assert (await app.test_client().get("/")).text == "late"
+
+
+@pytest.mark.parametrize("kind", ["text", "response", "timeout of its own"])
+async def test_a_client_that_takes_nothing_is_given_up(kind: str) -> None:
+    """For a complete body, too: the server's buffer may be full."""
+    record: list[str] = []
+    app = make_app(RESPONSE_TIMEOUT=None if kind == "timeout of its own" else 0.02)
+
+    @app.get("/")
+    async def index() -> Any:
+        response = Response("body")
+        if kind == "timeout of its own":
+            response.timeout = 0.02
+        return "body" if kind == "text" else response
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        record.append("teardown")
+
+    async def stuck(message: Any) -> None:
+        await asyncio.Event().wait()
+
+    wire = Wire("/")
+    await asyncio.wait_for(app(wire.scope, wire.receive, stuck), 3)
+    assert record == ["teardown"]
+
+
+async def test_a_timeout_of_the_servers_is_an_error_as_any_other() -> None:
+    """A `TimeoutError` that `send` raises is not taken for ours."""
+    app = make_app(RESPONSE_TIMEOUT=5, PROPAGATE_EXCEPTIONS=True)
+
+    @app.get("/")
+    async def index() -> Any:
+        return Response("body")
+
+    async def send(message: Any) -> None:
+        raise TimeoutError("of the server")
+
+    wire = Wire("/")
+    with pytest.raises(TimeoutError, match="of the server"):
+        await app(wire.scope, wire.receive, send)
+
+
+# Views that are cancelled when the client leaves.
+
+
+@pytest.mark.parametrize("on_disconnect", ["cancel", "finish"])
+@pytest.mark.parametrize("hook", ["def", "async def"])
+async def test_a_view_is_cancelled_or_finishes_when_the_client_leaves(
+    on_disconnect: Any, hook: str
+) -> None:
+    """`on_disconnect` says which; hooks and teardown functions run in both cases."""
+    app = make_app()
+    record: list[str] = []
+
+    def teardown(exc: BaseException | None) -> None:
+        record.append(f"teardown {exc}")
+
+    async def async_teardown(exc: BaseException | None) -> None:
+        record.append(f"teardown {exc}")
+
+    app.teardown_request(teardown if hook == "def" else async_teardown)
+
+    @app.after_request
+    async def after(response: Response) -> Response:
+        record.append(f"after {response.status_code}")
+        return response
+
+    @app.get("/", on_disconnect=on_disconnect)
+    async def index() -> str:
+        record.append("view")
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            record.append("cancelled")
+            raise
+        record.append("finished")
+        return "ok"
+
+    wire = Wire("/")
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))  # type: ignore[arg-type]
+    await until(lambda: record)
+    wire.gone.set()
+    await task
+    expected = {"cancel": ["cancelled", "after 400"], "finish": ["finished", "after 200"]}
+    assert record == ["view", *expected[on_disconnect], "teardown None"]
+    assert task.cancelling() == 0
+
+
+async def test_a_view_may_go_on_in_spite_of_its_cancellation() -> None:
+    """It has cleaned up, say, and returns; the rest of the request does not notice."""
+    app = make_app()
+    record: list[str] = []
+
+    @app.get("/", on_disconnect="cancel")
+    async def index() -> str:
+        record.append("view")
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            record.append("cleaned up")
+        return "ok"
+
+    wire = Wire("/")
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))  # type: ignore[arg-type]
+    await until(lambda: record)
+    wire.gone.set()
+    await task
+    assert record == ["view", "cleaned up"]
+    assert wire.sent[0]["status"] == 200
+    assert task.cancelling() == 0
+
+
+async def test_a_server_that_cancels_is_not_taken_for_a_client_that_leaves() -> None:
+    """The task is cancelled as ever."""
+    app = make_app()
+    record: list[str] = []
+
+    @app.get("/", on_disconnect="cancel")
+    async def index() -> str:
+        record.append("view")
+        await asyncio.sleep(5)
+        return "ok"
+
+    wire = Wire("/")
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))  # type: ignore[arg-type]
+    await until(lambda: record)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_view_that_may_be_cancelled_reads_a_large_body_late() -> None:
+    """Watching the client throws nothing away; the route stays one for other tools."""
+    app = make_app()
+
+    @app.post("/", on_disconnect="cancel")
+    async def index() -> str:
+        await asyncio.sleep(0.02)
+        return str(len(await request.get_data()))
+
+    wire = Wire("/", "POST", [b"x" * 50_000] * 4)
+    await app(wire.scope, wire.receive, wire.send)
+    assert wire.body == b"200000"
+    assert wire.scope["endpoint"] is index
+
+
+async def test_a_def_view_cannot_be_cancelled() -> None:
+    """The mistake is told at start; so is a value that does not exist, at once."""
+    app = make_app()
+
+    @app.get("/", on_disconnect="cancel")
+    def index() -> str:
+        return "ok"
+
+    with pytest.raises(SetupError, match="'index' has a rule with on_disconnect='cancel'"):
+        app.freeze()
+
+    with pytest.raises(ValueError, match="'finish' or 'cancel', not 'stop'"):
+        make_app().add_url_rule("/", "x", on_disconnect="stop")  # type: ignore[arg-type]
+
+
+async def test_a_blueprints_view_can_be_cancelled_too() -> None:
+    """The option goes the way of the others."""
+    app = make_app()
+    bp = Blueprint("bp", __name__)
+
+    @bp.get("/", on_disconnect="cancel")
+    async def index() -> str:
+        return "ok"
+
+    app.register_blueprint(bp)
+    (rule,) = app.url_map.iter_rules()
+    assert rule.on_disconnect == rule.empty().on_disconnect == "cancel"
+    assert (await app.test_client().get("/")).text == "ok"

@@ -100,12 +100,25 @@ class TestCookies:
             with pytest.raises(RuntimeError, match="use_cookies=True"):
                 call("a")
 
-    async def test_secure_ones_need_https(self) -> None:
-        """As in a browser, and unlike Flask's client."""
-        client = FlaskClient(Dressed(cookie_app()))
+    async def test_secure_ones_are_sent_over_http_too(self) -> None:
+        """As by Flask's client: tests ask there with the configuration that is for https."""
+        client = FlaskClient(Dressed(cookie_app()), cookies={"b": "2"}, follow_redirects=True)
         client.set_cookie("a", "1", secure=True)
-        assert (await client.get("/")).text == ""
-        assert (await client.get("/", url_scheme="https")).text == "a=1"
+        cookie = client.get_cookie("a")
+        assert cookie is not None
+        assert cookie.secure
+        for scheme in ("http", "https"):
+            text = (await client.get("/", url_scheme=scheme)).text
+            assert set(text.split("; ")) == {"a=1", "b=2"}
+
+    async def test_the_jar_can_be_looked_at(self) -> None:
+        """By Quart's name for it, as the application."""
+        client = FlaskClient(Dressed(cookie_app()))
+        client.set_cookie("a", "1")
+        assert client.cookie_jar is not None
+        assert [cookie.name for cookie in client.cookie_jar] == ["a"]
+        assert FlaskClient(Dressed(cookie_app()), use_cookies=False).cookie_jar is None
+        assert client.app is client.application
 
     async def test_set_get_and_delete(self) -> None:
         """In Flask's form; the domain is the application's own unless it is given."""

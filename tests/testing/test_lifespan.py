@@ -14,6 +14,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from asyncflask import Flask, request
+from asyncflask.testing import TestApp
 from tests.testing.apps import client_for, other_tasks
 
 
@@ -149,3 +151,37 @@ async def test_one_that_does_not_return_after_shutdown_is_cancelled(
     async with client_for(app):
         pass
     assert other_tasks() == set()
+
+
+async def test_an_application_is_started_and_shut_down_around_a_test() -> None:
+    """As with Quart's `test_app`."""
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Flask) -> AsyncIterator[dict[str, Any]]:
+        events.append("started")
+        yield {"pool": "a pool"}
+        events.append("ended")
+
+    app = Flask("lived", static_folder=None, lifespan=lifespan)
+
+    @app.get("/")
+    async def index() -> str:
+        return str(request.scope["state"]["pool"])
+
+    async with app.test_app() as test_app:
+        assert events == ["started"]
+        assert (await test_app.test_client().get("/")).text == "a pool"
+    assert events == ["started", "ended"]
+
+
+async def test_a_start_that_takes_too_long_is_an_error() -> None:
+    """Instead of a test that hangs."""
+    app = Flask("slow", static_folder=None)
+
+    @app.before_serving
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await TestApp(app, startup_timeout=0.01).startup()

@@ -62,3 +62,10 @@ def test_json_that_is_not_valid_raises_unless_silent() -> None:
     with pytest.raises(ValueError, match="Expecting"):
         response.get_json()
     assert response.get_json(silent=True) is None
+
+
+async def test_the_body_may_be_awaited() -> None:
+    """As in Quart; it is the value all the same."""
+    response = TestResponse(200, content="é".encode())
+    assert response.get_data() == await response.get_data() == "é".encode()
+    assert response.get_data(as_text=True) == await response.get_data(as_text=True) == "é"

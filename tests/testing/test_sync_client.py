@@ -334,16 +334,33 @@ class TestLife:
         response.close()
         assert threading.active_count() == threads
 
-    def test_a_client_that_failed_to_start_cannot_be_used(self) -> None:
-        """It says so."""
+    def test_a_client_that_failed_to_start_can_be_started_again(self) -> None:
+        """Nothing is left of the first time."""
+        failures = [LookupError("broken")]
+        started: list[str] = []
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            raise LookupError("broken")
+        @asynccontextmanager
+        async def lifespan(app: Starlette) -> Any:
+            if failures:
+                raise failures.pop()
+            started.append("started")
+            yield
 
-        client = SyncClient(Dressed(app))
+        client = SyncClient(Dressed(Starlette(lifespan=lifespan)))
         with pytest.raises(LookupError), client:
             pass
-        with pytest.raises(RuntimeError, match="This test client is closed"):
+        with client:
+            assert started == ["started"]
+
+    def test_a_client_is_used_before_and_after_its_block_too(self) -> None:
+        """As Flask's. Each block is a lifespan; only `close()` is the end."""
+        client = SyncClient(echo_app())
+        for _ in range(2):
+            assert client.get("/").status_code == 200
+            with client:
+                assert client.get("/").status_code == 200
+        client.close()
+        with pytest.raises(RuntimeError, match="closed"):
             client.get("/")
 
     def test_closing_a_client_that_was_not_used_starts_nothing(self) -> None:

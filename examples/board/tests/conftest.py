@@ -16,7 +16,7 @@ from examples.board.store import Store
 @pytest.fixture
 def app(tmp_path: Path) -> Flask:
     """An application whose board has one note."""
-    app = create_app({"TESTING": True, "DATA": str(tmp_path), "LIVE_SECONDS": 0.3})
+    app = create_app({"TESTING": True, "DATA": str(tmp_path)})
     store: Store = app.extensions["board.store"]
     for note in store.notes()[:-1]:
         store.remove(note.id)

@@ -1,0 +1,77 @@
+"""Iterators for what takes its time: pulled on the loop, made elsewhere."""
+
+from __future__ import annotations
+
+import contextvars
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from asyncflask.concurrency.pool import Worker, WorkerPool
+
+_end: Any = object()
+
+
+class OpenedIterator(AsyncIterator[Any]):
+    """An async iterator that needs something before its first item: a thread, for one."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Get what it needs; called once, first.
+
+        :raises WorkerPoolFullError: no thread came free in time.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close what is iterated, and give back what :meth:`open` has got."""
+
+
+class ThreadedIterator(OpenedIterator):
+    """Pulls a sync iterable in one thread of ``pool``, within a copy of the current context."""
+
+    def __init__(self, iterable: Iterable[Any], pool: WorkerPool) -> None:
+        self._iterable = iterable
+        self._iterator: Iterator[Any] | None = None
+        self._pool = pool
+        self._context = contextvars.copy_context()
+
+    async def open(self) -> None:
+        """Take a thread for all that follows; needed first.
+
+        :raises WorkerPoolFullError: none came free in time.
+        """
+        self._worker: Worker = await self._pool.acquire()
+
+    async def __anext__(self) -> Any:
+        item = await self._worker.call(self._next, self._context)
+        if item is _end:
+            raise StopAsyncIteration
+        return item
+
+    def _next(self) -> Any:
+        if self._iterator is None:
+            self._iterator = iter(self._iterable)
+        return next(self._iterator, _end)
+
+    async def aclose(self) -> None:
+        """Close the iterable in its thread, after what runs there, and give the thread back."""
+        worker = self._worker
+        try:
+            await worker.call(self._close, self._context)
+        finally:
+            # Jobs run in order, so a close that nobody waits for any more still comes first.
+            worker.submit(lambda: self._pool.release(worker))
+
+    def _close(self) -> None:
+        try:
+            _close(self._iterator)
+        finally:
+            if self._iterator is not self._iterable:
+                _close(self._iterable)
+
+
+def _close(body: object) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,66 @@
+"""Background tasks: what runs beside the requests of an application."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from asyncflask.concurrency.pool import stand_alone
+
+if TYPE_CHECKING:
+    from asyncflask.life.serving import Serving
+
+_log = logging.getLogger("asyncflask")
+
+
+class BackgroundTasks(set[asyncio.Task[Any]]):
+    """The tasks of an application that outlive their requests, while they run.
+
+    Each runs in a copy of the context it was added in, so ``g`` and ``request`` are still there.
+    One that fails is given to the application's ``handle_background_exception``.
+
+    :param app: the application.
+    """
+
+    def __init__(self, app: Serving) -> None:
+        super().__init__()
+        self._app = app
+
+    def start(self, name: str, run: Callable[[], Awaitable[Any]]) -> None:
+        """Run ``run()`` as a task on the loop that runs here."""
+        task = asyncio.get_running_loop().create_task(self._run(name, run), name=name)
+        self.add(task)
+        task.add_done_callback(self.discard)
+
+    async def _run(self, name: str, run: Callable[[], Awaitable[Any]]) -> None:
+        stand_alone()
+        try:
+            await run()
+        except Exception as error:
+            try:
+                result: Any = self._app.handle_background_exception(error)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:
+                _log.exception("The failure of the background task %r could not be handled", name)
+
+    async def drain(self, seconds: float | None) -> None:
+        """Wait for the tasks, at most so many seconds; what is left is cancelled."""
+        try:
+            async with asyncio.timeout(seconds):
+                while tasks := self._tasks_here():  # tasks may add tasks
+                    await asyncio.wait(tasks)
+        except TimeoutError:
+            late = self._tasks_here()
+            for task in late:
+                _log.warning("The background task %r was cancelled at shutdown", task.get_name())
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _tasks_here(self) -> list[asyncio.Task[Any]]:
+        here = asyncio.get_running_loop()
+        # Copied at once: other loops, in other threads, have theirs in it.
+        return [task for task in self.copy() if task.get_loop() is here]

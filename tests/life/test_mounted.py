@@ -1,0 +1,169 @@
+"""The lifespans of ASGI applications that are mounted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Host, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from asyncflask import Flask, request
+from asyncflask.life import mounted
+
+
+def make_app(record: list[str]) -> Flask:
+    """An application that notes its start and its shutdown."""
+
+    async def lifespan(app: Flask) -> AsyncIterator[dict[str, str]]:
+        record.append("start")
+        yield {"name": "ours", "shared": "ours"}
+        record.append("end")
+
+    app = Flask(__name__, static_folder=None, lifespan=lifespan)
+    app.before_serving(lambda: record.append("before"))
+    app.after_serving(lambda: record.append("after"))
+
+    @app.get("/ours")
+    async def state() -> Any:
+        return dict(request.scope["state"])
+
+    return app
+
+
+def make_starlette(name: str, record: list[str]) -> Starlette:
+    """An application of Starlette's that does, too."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
+        record.append(f"{name} start")
+        yield {"name": name, name: "own"}
+        record.append(f"{name} end")
+
+    async def state(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(repr(sorted(request.scope["state"].items())))
+
+    return Starlette(routes=[Route("/state", state)], lifespan=lifespan)
+
+
+async def test_mounted_applications_start_within_ours_and_keep_their_state() -> None:
+    """Each starts once and ends before ours does; nobody sees another's state."""
+    record: list[str] = []
+    app = make_app(record)
+    app.mount("/a", a := make_starlette("a", record))
+    app.mount("/again", a)
+    app.router.routes.append(Mount("/group", routes=[Mount("/b", make_starlette("b", record))]))
+    app.router.routes.append(Host("c.test", make_starlette("c", record)))
+    async with app.test_client() as client:
+        assert record == ["start", "before", "a start", "b start", "c start"]
+        assert (await client.get("/ours")).json() == {"name": "ours", "shared": "ours"}
+        expected = "[('a', 'own'), ('name', 'a'), ('shared', 'ours')]"
+        assert (await client.get("/a/state")).text == expected
+        assert (await client.get("/again/state")).text == expected
+        response = await client.get("http://c.test/state")
+        assert response.text == "[('c', 'own'), ('name', 'c'), ('shared', 'ours')]"
+        record.clear()
+    assert record == ["c end", "b end", "a end", "after", "end"]
+
+
+async def test_an_application_of_ours_can_be_mounted() -> None:
+    """Its serving functions run in its own application context, and so do its requests."""
+    record: list[str] = []
+    inner, outer = make_app(record), make_app([])
+    outer.mount("/inner", inner)
+    async with outer.test_client() as client:
+        assert record == ["start", "before"]
+        assert (await client.get("/inner/ours")).json() == {"name": "ours", "shared": "ours"}
+    assert record == ["start", "before", "after", "end"]
+
+
+async def test_applications_without_a_lifespan_are_fine(tmp_path: Any) -> None:
+    """Some raise at the sight of its scope, some return."""
+    (tmp_path / "a.txt").write_text("file")
+    app = make_app([])
+
+    async def returns(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await PlainTextResponse(scope["state"]["name"])(scope, receive, send)
+
+    app.mount("/files", StaticFiles(directory=tmp_path))
+    app.mount("/returns", returns)
+    async with app.test_client() as client:
+        assert (await client.get("/files/a.txt")).text == "file"
+        assert (await client.get("/returns/")).text == "ours"
+
+
+@pytest.mark.parametrize("kind", ["raises", "reports"])
+async def test_a_failure_at_start_stops_ours(kind: str) -> None:
+    """The error says which application it was, and what has started is ended."""
+    record: list[str] = []
+    app = make_app(record)
+
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        message = {"message": "no database"} if kind == "raises" else {}
+        await send({"type": "lifespan.startup.failed", **message})
+        if kind == "raises":
+            raise ValueError("no database")
+        await asyncio.Event().wait()  # it does not even return
+
+    app.mount("/first", make_starlette("first", record))
+    app.mount("/broken", broken)
+    reason = "no database" if kind == "raises" else "it does not say why"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mounted, "_GRACE", 0.01)
+        with pytest.raises(
+            RuntimeError, match=f"mounted at '/broken' has failed.*{reason}"
+        ) as caught:
+            await app.startup()
+    assert isinstance(caught.value.__cause__, ValueError) == (kind == "raises")
+    assert record == ["start", "before", "first start", "first end", "after"]
+
+
+@pytest.mark.parametrize("kind", ["raises", "reports", "reports why", "never returns", "has gone"])
+async def test_failures_at_shutdown_are_logged(
+    kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And keep nothing else from ending."""
+    monkeypatch.setattr(mounted, "_GRACE", 0.01)
+    record: list[str] = []
+    app = make_app(record)
+
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        if kind == "has gone":
+            raise ValueError("too early")
+        await receive()
+        if kind == "raises":
+            raise ValueError("broken")
+        if kind == "never returns":
+            await send({"type": "lifespan.shutdown.complete"})
+            await asyncio.Event().wait()
+        message = {"message": "broken"} if kind == "reports why" else {}
+        await send({"type": "lifespan.shutdown.failed", **message})
+
+    app.mount("/broken", broken)
+    app.mount("/last", make_starlette("last", record))
+    await app.startup()
+    await asyncio.sleep(0)
+    expected = {
+        "raises": "broken",
+        "reports": "It does not say why",
+        "reports why": "broken",
+        "has gone": "too early",
+    }.get(kind)
+    if expected is None:
+        await app.shutdown()
+    else:
+        with pytest.raises(Exception, match=expected):
+            await app.shutdown()
+        assert "The application mounted at '/broken' has failed at shutdown" in caplog.text
+    assert record == ["start", "before", "last start", "last end", "after", "end"]
