@@ -79,8 +79,7 @@ class Sockets(Dispatch):
         found = self._find(scope)
         if found[1] is None:
             return found
-        draining = getattr(self._app, "draining", None)
-        if draining is not None and draining.is_set():
+        if self._app.draining.is_set():
             return None, None, {}, ServiceUnavailable("The server is shutting down.")
         return refuse_origin(scope, self._app.config["WEBSOCKET_ALLOWED_ORIGINS"]) or found
 
@@ -250,9 +249,8 @@ class _Line:
         if kind == "websocket.accept":
             cookies = await self._sockets.save_session(self._context)
             await self._send({**message, "headers": [*message.get("headers", ()), *cookies]})
-            draining = getattr(self._context.app, "draining", None)
-            if draining is not None and self._is_ours:
-                self._watcher = asyncio.create_task(self._close_when(draining))
+            if self._is_ours:
+                self._watcher = asyncio.create_task(self._close_at_shutdown())
             return
         await self._send(message)
         if websocket_sent.receivers and kind == "websocket.send":
@@ -267,9 +265,9 @@ class _Line:
                 task.cancel()
         self._context.receive, self._context.send = self._receive, self._send
 
-    async def _close_when(self, draining: Any) -> None:
+    async def _close_at_shutdown(self) -> None:
         """Tell an open socket that serving ends: 1001, "going away"."""
-        await draining.wait()
+        await self._context.app.draining.wait()
         await self._context.websocket._close(1001)
 
     # The client goes while the view does something else. A view that reads the messages itself

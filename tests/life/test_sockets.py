@@ -798,20 +798,9 @@ async def test_a_cancelled_socket_is_torn_down_once() -> None:
         torn.clear()
 
 
-class Draining:
-    """What the application tells the end of serving with."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-        self.set = self._event.set
-        self.is_set = self._event.is_set
-        self.wait = self._event.wait
-
-
 async def test_the_end_of_serving_closes_sockets_with_1001() -> None:
     """Those that are open, and those that come later get a 503."""
     app = make_app()
-    app.draining = draining = Draining()  # type: ignore[attr-defined]
 
     @app.websocket("/ws")
     async def view() -> None:
@@ -821,7 +810,7 @@ async def test_the_end_of_serving_closes_sockets_with_1001() -> None:
     async with app.test_client().websocket("/ws") as ws:
         await ws.send("x")
         assert await ws.receive() == "x"
-        draining.set()
+        app.draining.set()
         with pytest.raises(WebsocketDisconnectError) as closed:
             await ws.receive()
         assert closed.value.code == 1001

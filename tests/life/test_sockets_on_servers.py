@@ -229,6 +229,22 @@ async def test_a_view_that_only_sends_is_told_of_the_end(site: Site, abruptly: b
     assert site.seen == [("told", *expected), ("teardown", "/ticker", *expected)]
 
 
+async def test_the_shutdown_closes_sockets() -> None:
+    """With 1001, at once: nobody waits until the server breaks them."""
+    seen: list[Any] = []
+    app = make_app(seen)
+    async with serve("websockets-sansio", app) as port:
+        ws = await connect(f"ws://127.0.0.1:{port}/echo")
+        await ws.send("here")
+        await ws.recv()
+        app.draining.set()  # what SIGTERM does
+        await until(lambda: seen)
+        assert seen == [("teardown", "/echo", 1001, "")]
+        with pytest.raises(ConnectionClosedOK):
+            await ws.recv()
+        assert ws.close_code == 1001
+
+
 async def test_a_server_that_stops_ends_its_sockets() -> None:
     """The view ends and is torn down."""
     seen: list[Any] = []
