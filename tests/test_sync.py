@@ -70,12 +70,19 @@ async def on_loop() -> Response:
     assert_type(asyncflask.request.path, str)
     async for chunk in asyncflask.request.body:
         assert_type(chunk, bytes)
+    assert_type(await asyncflask.websocket.receive(), str | bytes)
+    assert_type(await asyncflask.websocket.close(), None)
+    async for message in asyncflask.websocket:
+        assert_type(message, str | bytes)
     return await asyncflask.send_file("x")
 
 
 def in_worker() -> asyncflask.sync.Response:
     assert_type(asyncflask.sync.request.form, ImmutableMultiDict[str, str])
     assert_type(asyncflask.sync.request.data, bytes)
+    assert_type(asyncflask.sync.websocket.receive(), str | bytes)
+    for message in asyncflask.sync.websocket:
+        assert_type(message, str | bytes)
     assert_type(asyncflask.sync.render_template("x.html"), str)
     assert_type(asyncflask.sync.render_template_string("x"), str)
     assert_type(asyncflask.sync.stream_template("x.html"), Iterator[str])

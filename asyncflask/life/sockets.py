@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
 
     from asyncflask.app import Flask
-    from asyncflask.life.draining import Draining
     from asyncflask.life.plan import Endpoint, Plan
     from asyncflask.life.routes import Found, Router
     from asyncflask.messages.response import Response
@@ -217,7 +216,7 @@ class _Line:
         self._may_cancel = self._is_ours and not endpoint.keep_worker
         self._watcher: asyncio.Task[None] | None = None
         self._readers = 0
-        self._view_reads = False
+        self._is_read = self._view_reads = False
         self._ahead: asyncio.Task[None] | None = None
         self._taken: deque[Message] = deque()
         self._arrived = asyncio.Event()
@@ -238,6 +237,7 @@ class _Line:
         elif not in_view:
             self._expect_end(message)
         if kind == "websocket.receive":
+            self._is_read = True
             self._view_reads = self._view_reads or in_view
             if websocket_received.receivers:
                 await _tell_of(websocket_received, message)
@@ -250,8 +250,7 @@ class _Line:
             cookies = await self._sockets.save_session(self._context)
             await self._send({**message, "headers": [*message.get("headers", ()), *cookies]})
             if self._is_ours:
-                draining = self._context.app.draining
-                self._watcher = asyncio.create_task(self._close_when(draining))
+                self._watcher = asyncio.create_task(self._close_at_shutdown())
             return
         await self._send(message)
         if websocket_sent.receivers and kind == "websocket.send":
@@ -266,14 +265,14 @@ class _Line:
                 task.cancel()
         self._context.receive, self._context.send = self._receive, self._send
 
-    async def _close_when(self, draining: Draining) -> None:
+    async def _close_at_shutdown(self) -> None:
         """Tell an open socket that serving ends: 1001, "going away"."""
-        await draining.wait()
+        await self._context.app.draining.wait()
         await self._context.websocket._close(1001)
 
     # The client goes while the view does something else. A view that reads the messages itself
     # learns of it when it comes back for the next one, and may finish what it does with the last.
-    # One that only sends, or waits for another task of its own, might wait for ever.
+    # One that only sends, or leaves the reading to another task, might wait for ever.
 
     async def _next(self) -> Message:
         while not self._taken:
@@ -303,10 +302,24 @@ class _Line:
             self._arrived.set()
 
     def _expect_end(self, message: Message) -> None:
+        """The client has gone: see to it that the view ends."""
+        if not self._is_read:  # there are no messages that should come first: sending raises
+            self._context.websocket._note_disconnect(message)
         seconds: float = self._context.app.config["WEBSOCKET_CLOSE_TIMEOUT"]
-        if not self._view_reads:
-            seconds = min(seconds, _LOOK_AFTER)
-        self._start("end", seconds, partial(self._interrupt, message))
+        interrupt = partial(self._interrupt, message)
+        if self._view_reads or seconds <= _LOOK_AFTER:
+            self._start("end", seconds, interrupt)
+            return
+        waits_for = _awaited(self._task)
+
+        def interrupt_if_stuck() -> None:
+            # A view that another task of its own has told is doing something about it.
+            if _awaited(self._task) is waits_for:
+                interrupt()
+            else:
+                self._start("end", seconds - _LOOK_AFTER, interrupt)
+
+        self._start("end", _LOOK_AFTER, interrupt_if_stuck)
 
     def _interrupt(self, message: Message) -> None:
         if not self._context.answered:
@@ -323,6 +336,11 @@ class _Line:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+
+def _awaited(task: asyncio.Task[Any]) -> Any:
+    """The future that a task waits for. There is no public way to ask."""
+    return getattr(task, "_fut_waiter", None)
 
 
 async def _tell_of(signal: Signal, message: Message) -> None:

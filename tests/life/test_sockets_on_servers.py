@@ -225,10 +225,24 @@ async def test_a_view_that_only_sends_is_told_of_the_end(site: Site, abruptly: b
     await until(lambda: any(entry[0] == "teardown" for entry in site.seen))
     expected = (1005, "") if abruptly else (4005, "bored")  # 1005 is what uvicorn makes of it
     if site.server == "hypercorn":
-        # It tells nobody that sends, so the view is cancelled.
-        assert site.seen == [("teardown", "/ticker", 1006, "")]
-    else:
-        assert site.seen == [("told", *expected), ("teardown", "/ticker", *expected)]
+        expected = (1006, "")  # it does not tell who sends: that is found out after a second
+    assert site.seen == [("told", *expected), ("teardown", "/ticker", *expected)]
+
+
+async def test_the_shutdown_closes_sockets() -> None:
+    """With 1001, at once: nobody waits until the server breaks them."""
+    seen: list[Any] = []
+    app = make_app(seen)
+    async with serve("websockets-sansio", app) as port:
+        ws = await connect(f"ws://127.0.0.1:{port}/echo")
+        await ws.send("here")
+        await ws.recv()
+        app.draining.set()  # what SIGTERM does
+        await until(lambda: seen)
+        assert seen == [("teardown", "/echo", 1001, "")]
+        with pytest.raises(ConnectionClosedOK):
+            await ws.recv()
+        assert ws.close_code == 1001
 
 
 async def test_a_server_that_stops_ends_its_sockets() -> None:
