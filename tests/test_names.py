@@ -25,9 +25,7 @@ _PLAIN = "a module of Quart's own"
 
 LEFT_OUT: dict[str, dict[str, str]] = {
     "flask": {"sansio": _SANS_IO, "t": "the module 'typing', imported"},
-    "flask.Flask": {
-        "wsgi_app": "this application is served by ASGI servers; 'asgi_app' is wrapped"
-    },
+    "flask.Flask": {"wsgi_app": "ASGI servers serve this application; wrap 'asgi_app'"},
     "flask.Request": {
         "application": _WSGI,
         "form_data_parser_class": _FORM_PARSER,

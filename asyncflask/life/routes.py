@@ -291,9 +291,7 @@ def _redirect(scope: Scope, location: str, miss: Miss) -> RequestRedirect:
     query = scope.get("query_string", b"").decode("latin-1")
     if query:
         location = f"{location}{'&' if '?' in location else '?'}{query}"
-    redirect = RequestRedirect(location)
-    redirect.code = miss.redirect_code
-    return redirect
+    return RequestRedirect(location)
 
 
 def _mount_rule(mount: Mount) -> Rule:

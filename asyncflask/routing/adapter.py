@@ -82,9 +82,7 @@ class MapAdapter:
         if query_args:
             query = query_args if isinstance(query_args, str) else encode_query(query_args)
             url += ("&" if "?" in url else "?") + query
-        redirect = RequestRedirect(url)
-        redirect.code = miss.redirect_code
-        return redirect
+        return RequestRedirect(url)
 
     def get_host(self, domain_part: str | None) -> str:
         """Return the whole host for a subdomain, or with host matching for a host.

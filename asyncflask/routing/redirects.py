@@ -31,8 +31,6 @@ class Miss:
     #: Where to redirect: a quoted path from the root of the application, or an absolute URL where
     #: ``redirect_to`` gives one. It has no query of the request.
     redirect: str | None = None
-    #: The status code of the redirect, as Werkzeug's.
-    redirect_code: int = 308
     #: A rule matches, but a WebSocket one for an HTTP request or the other way round.
     websocket_mismatch: bool = False
     #: The host or subdomain to redirect to, where it is not that of the request.

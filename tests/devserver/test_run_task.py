@@ -106,5 +106,5 @@ async def test_what_cannot_be_served_is_refused() -> None:
         await app.run_task("0.0.0.0", debug=True)
     with pytest.raises(TypeError, match="Did you mean 'reload'"):
         await app.run_task(relaod=True)
-    with pytest.raises(RuntimeError, match="await app.run_task"):
+    with pytest.raises(RuntimeError, match=r"await app\.run_task"):
         app.run(port=0, load_dotenv=False)

@@ -333,6 +333,7 @@ class TestHeaders:
                 "server": ("example.org", 80),
             },
         ).environ
+        assert isinstance(ours.pop("werkzeug.request"), Request)
         assert ours == {key: theirs[key] for key in ours}
 
     def test_an_environ_takes_no_forged_names(self, make_request):

@@ -149,7 +149,7 @@ class TestSlashes:
             Rule("/b/", endpoint="b", methods=["GET"]),
             "/w/<path:p>/",
         )
-        assert found(matcher, "/ä/b c") == Miss(redirect="/%C3%A4/b%20c/", redirect_code=308)
+        assert found(matcher, "/ä/b c") == Miss(redirect="/%C3%A4/b%20c/")
         assert found(matcher, "/ä/b", "POST") == Miss()
         assert found(matcher, "/b") == Miss(redirect="/b/")
         assert found(matcher, "/b", "POST") == Miss()
