@@ -276,8 +276,8 @@ async def test_serving_hooks(app: Flask) -> None:
         record.append("leave")
 
     async with app.test_client():
-        assert record == ["enter", "before", "before too"]
-    assert record[3:] == ["after", "leave"]
+        assert record == ["before", "before too", "enter"]
+    assert record[3:] == ["leave", "after"]
 
 
 # After the start.
