@@ -65,6 +65,7 @@ from asyncflask.signals import appcontext_tearing_down as appcontext_tearing_dow
 from asyncflask.signals import before_render_template as before_render_template
 from asyncflask.signals import got_background_exception as got_background_exception
 from asyncflask.signals import got_request_exception as got_request_exception
+from asyncflask.signals import got_serving_exception as got_serving_exception
 from asyncflask.signals import got_websocket_exception as got_websocket_exception
 from asyncflask.signals import message_flashed as message_flashed
 from asyncflask.signals import request_finished as request_finished

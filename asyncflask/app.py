@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -107,6 +108,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     test_client_class: type[FlaskClient] | None = None
     sync_test_client_class: type[SyncClient] | None = None
     test_cli_runner_class: type[FlaskCliRunner] | None = None
+    test_app_class: type[TestApp] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
 
@@ -509,7 +511,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         """Return what runs the lifespan around a test; see :class:`asyncflask.testing.TestApp`."""
         from asyncflask.testing import TestApp
 
-        return TestApp(self)
+        return (self.test_app_class or TestApp)(self)
 
     def test_cli_runner(self, **kwargs: Any) -> FlaskCliRunner:
         """Return a runner for tests of commands; see :class:`asyncflask.testing.FlaskCliRunner`."""
@@ -536,6 +538,39 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         from asyncflask import devserver
 
         devserver.run_app(self, host, port, debug, load_dotenv=load_dotenv, **options)
+
+    async def run_task(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 5000,
+        debug: bool | None = None,
+        ca_certs: str | None = None,
+        certfile: str | None = None,
+        keyfile: str | None = None,
+        shutdown_trigger: Callable[[], Awaitable[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """:meth:`run` for ``async def`` code: serve on the loop that runs here; Quart's.
+
+        :param ca_certs: the path of certificates that clients have to be signed with.
+        :param options: see :func:`asyncflask.devserver.serve`, which has the others, too.
+        """
+        from asyncflask import devserver
+
+        if debug is not None:
+            self.debug = debug
+        if ca_certs is not None:
+            options |= {"ssl_ca_certs": ca_certs, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+        await devserver.serve(
+            self,
+            host=host,
+            port=port,
+            debug=self.debug,
+            certfile=certfile,
+            keyfile=keyfile,
+            shutdown_trigger=shutdown_trigger,
+            **options,
+        )
 
     def make_shell_context(self) -> dict[str, Any]:
         """The names that a shell begins with."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 DeferredSetupFunction = Callable[["BlueprintSetupState"], None]
 
-_unset: Any = object()
+_unset: Any = ...  # as in Quart
 
 
 class BlueprintSetupState:

@@ -25,6 +25,8 @@ request_tearing_down = _signals.signal("request-tearing-down")
 got_request_exception = _signals.signal("got-request-exception")
 #: A background task has failed. Sent with ``exception``.
 got_background_exception = _signals.signal("got-background-exception")
+#: A serving function has failed, at start or at shutdown. Sent with ``exception``.
+got_serving_exception = _signals.signal("got-serving-exception")
 #: A context has become the current one.
 appcontext_pushed = _signals.signal("appcontext-pushed")
 #: A context is no longer the current one.

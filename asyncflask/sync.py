@@ -47,6 +47,7 @@ from asyncflask import get_flashed_messages as get_flashed_messages
 from asyncflask import get_template_attribute as get_template_attribute
 from asyncflask import got_background_exception as got_background_exception
 from asyncflask import got_request_exception as got_request_exception
+from asyncflask import got_serving_exception as got_serving_exception
 from asyncflask import got_websocket_exception as got_websocket_exception
 from asyncflask import has_app_context as has_app_context
 from asyncflask import has_request_context as has_request_context

@@ -380,6 +380,12 @@ def test_commands(group: str | None, expected: list[str]) -> None:
         assert sorted(app.cli.commands) == expected
     app.register_blueprint(bp, name="other", cli_group="registered")
     assert "registered" in app.cli.commands
+    # Quart's way to say that nothing was said.
+    by_default: Any = ...
+    bp = asyncflask.Blueprint("quarts", __name__, cli_group=by_default)
+    bp.cli.command("work")(lambda: None)
+    app.register_blueprint(bp)
+    assert "quarts" in app.cli.commands
 
 
 def test_names() -> None:

@@ -592,3 +592,33 @@ def test_vary_tells_who_has_touched_the_session(touch: str, outcome: str) -> Non
     app, other = make_app(**config), make_flask(**config)
     ours = headers_of(app, session, app.sync_test_client)
     assert ours == headers_of(other, flask.session, other.test_client)
+
+
+class AsyncCookieInterface(SecureCookieSessionInterface):
+    async def open_session(self, app: Flask, request: Any) -> Any:  # type: ignore[override]
+        return super().open_session(app, request)
+
+
+@pytest.mark.parametrize("interface", [SecureCookieSessionInterface(), AsyncCookieInterface()])
+async def test_a_session_that_is_first_touched_in_a_stream_cannot_change(interface: Any) -> None:
+    """It can be read there, whichever way it was opened."""
+    app = make_app()
+    app.session_interface = interface
+    seen: list[str] = []
+
+    @app.get("/")
+    async def index() -> Any:
+        async def pieces() -> AsyncIterator[str]:
+            seen.append(str(session.get("user")))
+            try:
+                session["a"] = 1
+            except RuntimeError as error:
+                seen.append(str(error))
+            yield "done"
+
+        return pieces()
+
+    response = await app.test_client().get("/", headers={"Cookie": f"session={GOOD}"})
+    assert "vary" not in response.headers
+    assert seen[0] == "7"
+    assert "changed after its cookie was written" in seen[1]

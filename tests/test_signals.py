@@ -14,15 +14,14 @@ THEIRS = {
     for package in (quart.signals, flask.signals)
     for name, value in vars(package).items()
     if isinstance(value, blinker.Signal)
-    and (package is flask.signals or "websocket" in name or "background" in name)
 }
 
 
-def test_there_are_seventeen_signals() -> None:
-    """Flask's, and Quart's for WebSockets and background tasks; and there is no other."""
+def test_there_are_eighteen_signals() -> None:
+    """Flask's and Quart's, and there is no other."""
     ours = vars(asyncflask.signals).items()
     assert {name for name, value in ours if isinstance(value, blinker.Signal)} == THEIRS.keys()
-    assert len(THEIRS) == 17
+    assert len(THEIRS) == 18
 
 
 @pytest.mark.parametrize("name", THEIRS)

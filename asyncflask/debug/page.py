@@ -72,12 +72,12 @@ def render_error_text(error: BaseException, scope: Mapping[str, Any] | None = No
 def versions() -> dict[str, str]:
     """Name the versions that a bug report needs.
 
-    Flask's is among them where it is installed: it may be imported in place of this package.
+    Those of Flask and Quart too where they are installed: one of them may be imported by mistake.
     """
     from asyncflask import __version__
 
     found = {"asyncflask": __version__, "Python": platform.python_version()}
-    for name in ("Starlette", "uvicorn", "Werkzeug", "Flask"):
+    for name in ("Starlette", "uvicorn", "Werkzeug", "Flask", "Quart"):
         with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found

@@ -11,3 +11,4 @@ from asyncflask.devserver.reloader import is_running_from_reloader as is_running
 from asyncflask.devserver.server import run as run
 from asyncflask.devserver.server import run_app as run_app
 from asyncflask.devserver.server import run_app_ignored as run_app_ignored
+from asyncflask.devserver.server import serve as serve

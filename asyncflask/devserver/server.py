@@ -6,6 +6,7 @@ server does not say what it is, messages and waiting times are bounded.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import errno
 import functools
@@ -16,7 +17,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -169,11 +170,8 @@ def run(
     :raises TypeError: an option that does not exist.
     """
     _check(options)
-    if debug and not allow_remote_debug and not is_loopback(host):
-        sys.exit(
-            f"Debug mode is refused at {host}, which other machines can reach: serve at 127.0.0.1, "
-            "or say --allow-remote-debug (in code, allow_remote_debug=True)."
-        )
+    _check_no_loop()
+    _check_debug(debug, allow_remote_debug, host)
     if reload and workers > 1:
         sys.exit("Reloading serves with one process: leave out either the reloader or the workers.")
     if ssl_context is not None:
@@ -202,10 +200,22 @@ def _check(options: dict[str, Any]) -> None:
         near = get_close_matches(option, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise TypeError(f"The server has no option {option!r}.{hint}")
+
+
+def _check_no_loop() -> None:
     if running_loop() is not None:
         raise RuntimeError(
             "The server starts an event loop of its own, and one is running here already. Call "
-            "app.run() below 'if __name__ == \"__main__\":', not from async code or on import."
+            "app.run() below 'if __name__ == \"__main__\":', not from async code or on import; "
+            "async code may 'await app.run_task()'."
+        )
+
+
+def _check_debug(debug: bool, allow_remote_debug: bool, host: str) -> None:
+    if debug and not allow_remote_debug and not is_loopback(host):
+        sys.exit(
+            f"Debug mode is refused at {host}, which other machines can reach: serve at 127.0.0.1, "
+            "or say --allow-remote-debug (in code, allow_remote_debug=True)."
         )
 
 
@@ -271,14 +281,62 @@ def _listen(host: str, port: int, *, secure: bool, label: str) -> socket.socket:
     return listener
 
 
+async def serve(
+    app: Flask,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    debug: bool = False,
+    allow_remote_debug: bool = False,
+    certfile: str | os.PathLike[str] | None = None,
+    keyfile: str | os.PathLike[str] | None = None,
+    shutdown_trigger: Callable[[], Awaitable[Any]] | None = None,
+    **options: Any,
+) -> None:
+    """:func:`run` on the event loop that runs here: one process, no reloader.
+
+    :param shutdown_trigger: is awaited; when it returns, the server shuts down. SIGINT and SIGTERM
+        end it, too, where this is the main thread.
+    """
+    import uvicorn
+
+    _check(options)
+    _check_debug(debug, allow_remote_debug, host)
+    _check_certificate(certfile, keyfile)
+    options |= {"ssl_certfile": certfile, "ssl_keyfile": keyfile}
+    label = f"{app.name}{' in debug mode' if debug else ''}"
+    server = uvicorn.Server(_config(app, 1, options))
+
+    async def stop_when_triggered(trigger: Callable[[], Awaitable[Any]]) -> None:
+        await trigger()
+        app.draining.set()  # before the server waits for its connections
+        server.should_exit = True
+
+    with _listen(host, port, secure=certfile is not None, label=label) as listener:
+        stopping = None
+        if shutdown_trigger is not None:
+            stopping = asyncio.create_task(stop_when_triggered(shutdown_trigger))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            if stopping is not None:
+                stopping.cancel()
+
+
+def _config(target: ASGIApp | str, workers: int, options: dict[str, Any]) -> uvicorn.Config:
+    import uvicorn
+
+    if "log_config" not in options and "log_level" not in options:
+        options["log_config"] = _log_config()
+    return uvicorn.Config(target, workers=workers, **SERVER_DEFAULTS | options)
+
+
 def _serve(
     target: ASGIApp | str, listener: socket.socket, workers: int, options: dict[str, Any]
 ) -> None:
     import uvicorn
 
-    if "log_config" not in options and "log_level" not in options:
-        options["log_config"] = _log_config()
-    config = uvicorn.Config(target, workers=workers, **SERVER_DEFAULTS | options)
+    config = _config(target, workers, options)
     try:
         if workers > 1:
             _serve_with_workers(config, listener)

@@ -16,6 +16,7 @@ from asyncflask.concurrency import Detour, Journey, in_worker, is_async_callable
 if TYPE_CHECKING:
     from blinker import Signal
 
+    from asyncflask.app import Flask
     from asyncflask.ctx import ConnectionContext
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
@@ -100,3 +101,11 @@ async def announce(context: ConnectionContext, signal: Signal, **kwargs: Any) ->
     app = context.app
     for receiver in signal.receivers_for(app):
         await settle(context, receiver(app, **kwargs))
+
+
+async def announce_beside(app: Flask, signal: Signal, **kwargs: Any) -> None:
+    """:func:`announce` for what is no part of a request. To be called on the loop."""
+    for receiver in signal.receivers_for(app):
+        result = receiver(app, **kwargs)
+        if inspect.isawaitable(result):
+            await result

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable
 from asyncflask.concurrency.journey import wait_for_stragglers
+from asyncflask.life.calls import announce_beside
 from asyncflask.life.draining import told_by_signals
+from asyncflask.signals import got_serving_exception
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 async def serving(app: Flask) -> AsyncIterator[Any]:
     """The lifespan of an application: what ``app.router`` runs at start and at shutdown.
 
-    At start: the application's ``lifespan``, ``while_serving`` generators up to their ``yield``,
-    ``before_serving`` functions, the lifespans of mounted applications. At shutdown:
+    At start: the application's ``lifespan``, ``before_serving`` functions, ``while_serving``
+    generators up to their ``yield``, the lifespans of mounted applications. At shutdown:
     ``app.draining`` is set, what cancelled requests have left to do and background tasks are waited
     for, then all that has started is ended in reverse order. One that fails does not keep the
     others from running. The last lifespan to end ends the worker threads.
@@ -54,6 +56,8 @@ async def _started(app: Flask) -> AsyncIterator[Any]:
         finally:
             await _drain(app)
     except BaseException as exc:
+        if isinstance(exc, Exception):
+            await announce_beside(app, got_serving_exception, exception=exc)
         await ends.run(exc)
         raise
     await ends.run(None)
@@ -81,6 +85,7 @@ class _Ends:
             except Exception as exc:
                 self._app.logger.exception("%s has failed at shutdown", name)
                 self.failures.append(exc)
+                await announce_beside(self._app, got_serving_exception, exception=exc)
 
         self._stack.push_async_exit(step)
 
@@ -101,17 +106,17 @@ async def _start(app: Flask, ends: _Ends) -> Any:
     state = await lifespan.__aenter__()
     ends.push("The lifespan", lifespan.__aexit__)
     async with app.app_context():
+        for function in app.before_serving_funcs:
+            with _named("before_serving", function):
+                await _call(app, function)
+        for function in reversed(app.after_serving_funcs):  # in order, when it is their turn
+            with _named("after_serving", function) as name:
+                ends.push(name, partial(_call, app, function))
         for generator in app.while_serving_gens:
             with _named("while_serving", generator) as name:
                 enter, leave = _halves(app, generator)
                 await enter()
                 ends.push(name, leave)
-        for function in app.before_serving_funcs:
-            with _named("before_serving", function):
-                await _call(app, function)
-    for function in reversed(app.after_serving_funcs):
-        with _named("after_serving", function) as name:
-            ends.push(name, partial(_call, app, function))
     for mounted in app._mounted.lifespans(app.routes):
         ends.push(str(mounted), mounted.stop)  # first: what does not start has to be stopped too
         await mounted.start()

@@ -143,14 +143,15 @@ class Router(StarletteRouter):
             if rule.target is None:  # added to the map itself: `app.url_map.add(Rule(...))`
                 self.add_rule(rule)
         foreign = [route for route in self.routes if not isinstance(route, RuleRoute)]
-        # With host matching each rule is for one host, while a mount is for all of them.
+        by_host = url_map.host_matching or self.flask.subdomain_matching
+        # Where hosts are matched each rule is for one of them, while a mount is for all.
         mounts = [
             route
             for route in foreign
-            if isinstance(route, Mount) and "{" not in route.path and not url_map.host_matching
+            if isinstance(route, Mount) and "{" not in route.path and not by_host
         ]
-        self._matcher = matcher = url_map.compile(map(_mount_rule, mounts))
-        self._uses_hosts = matcher.uses_hosts or self.flask.subdomain_matching
+        self._matcher = matcher = url_map.compile(map(_mount_rule, mounts), uses_hosts=by_host)
+        self._uses_hosts = matcher.uses_hosts
         self._look_up = None if self._uses_hosts else matcher.find
         self._foreign = tuple(route for route in foreign if route not in mounts)
         return matcher

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.ctx import current
 from asyncflask.life.background import BackgroundTasks
+from asyncflask.life.calls import announce_beside
 from asyncflask.life.draining import Draining
 from asyncflask.life.lifespan import serving
 from asyncflask.life.mounted import MountedLifespans
@@ -93,7 +93,4 @@ class Serving(Workers):
         """
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self.logger.error("The background task %r failed", task.get_name(), exc_info=error)
-        for receiver in got_background_exception.receivers_for(self):
-            result = receiver(self, exception=error)
-            if inspect.isawaitable(result):
-                await result
+        await announce_beside(cast("Flask", self), got_background_exception, exception=error)

@@ -286,6 +286,7 @@ def _wsgi_environ(request: Connection) -> dict[str, Any]:
         "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": request.scheme,
+        "werkzeug.request": request,
     }
     client = request.scope.get("client")
     if client:

@@ -103,16 +103,17 @@ class Map:
     def update(self) -> None:
         """Do nothing: the map is always in order. Werkzeug's maps have it."""
 
-    def compile(self, extra: Iterable[Rule] = ()) -> Matcher:
+    def compile(self, extra: Iterable[Rule] = (), *, uses_hosts: bool = False) -> Matcher:
         """Return the table to match with.
 
         :param extra: further rules for the table only, such as mounts.
+        :param uses_hosts: see ``Matcher``.
         """
         extra = list(extra)
-        if extra:
+        if extra or uses_hosts:
             for rule in extra:
                 rule.bind(self)
-            return Matcher(self, [*self._rules, *extra])
+            return Matcher(self, [*self._rules, *extra], uses_hosts=uses_hosts)
         if self._matcher is None:
             self._matcher = Matcher(self, self._rules)
         return self._matcher

@@ -48,14 +48,17 @@ class Matcher:
 
     :param map: the map, for its settings.
     :param rules: the rules in order of registration.
+    :param uses_hosts: match the subdomain though no rule has one: others are not found then.
     """
 
-    def __init__(self, map: Map, rules: Iterable[Rule]) -> None:
+    def __init__(self, map: Map, rules: Iterable[Rule], *, uses_hosts: bool = False) -> None:
         rules = [rule for rule in rules if not rule.build_only]
         self._map = map
         self._rules = rules
         #: Whether any rule is for a certain host or subdomain; if not, ``match`` ignores the host.
-        self.uses_hosts = map.host_matching or any(rule.domain_pieces for rule in rules)
+        self.uses_hosts = (
+            uses_hosts or map.host_matching or any(rule.domain_pieces for rule in rules)
+        )
         table = _Table(self.uses_hosts)
         for rule in rules:
             table.add(map, rule)

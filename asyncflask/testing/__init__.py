@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     from asyncflask.testing.websocket import WebsocketResponseError as WebsocketResponseError
 
 _HOMES = {
-    "ASGITransport": "asyncflask.testing.transport",
-    "EnvironBuilder": "asyncflask.testing.environ",
-    "FlaskCliRunner": "asyncflask.cli.runner",
-    "FlaskClient": "asyncflask.testing.client",
-    "HTTPConnection": "asyncflask.testing.connection",
-    "SyncClient": "asyncflask.testing.sync_client",
-    "TestApp": "asyncflask.testing.lifespan",
-    "TestResponse": "asyncflask.testing.response",
-    "WebsocketDisconnectError": "asyncflask.testing.websocket",
-    "WebsocketResponseError": "asyncflask.testing.websocket",
-    "make_scope": "asyncflask.testing.scope",
-    "make_websocket_scope": "asyncflask.testing.scope",
+    "ASGITransport": ".transport",
+    "EnvironBuilder": ".environ",
+    "FlaskCliRunner": "..cli.runner",
+    "FlaskClient": ".client",
+    "HTTPConnection": ".connection",
+    "SyncClient": ".sync_client",
+    "TestApp": ".lifespan",
+    "TestResponse": ".response",
+    "WebsocketDisconnectError": ".websocket",
+    "WebsocketResponseError": ".websocket",
+    "make_scope": ".scope",
+    "make_websocket_scope": ".scope",
 }
 
 __all__ = [
@@ -69,4 +69,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)

@@ -15,7 +15,7 @@ from werkzeug.http import dump_cookie, parse_cookie
 
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.kept import KeptContext
-from asyncflask.testing.scope import http_url, merge_environ, wire_request
+from asyncflask.testing.scope import http_url, merge_environ, take_quarts, wire_request
 from asyncflask.testing.transport import ASGITransport
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class FlaskOptions(TypedDict, total=False):
     mimetype: str | None
     environ_base: Mapping[str, Any] | None
     environ_overrides: Mapping[str, Any] | None
+    scheme: str
+    http_version: str
 
 
 class RequestOptions(FlaskOptions, total=False):
@@ -153,15 +155,16 @@ class ClientBase(BaseClient):
         :param params: query arguments that are added to the URL's.
         :param scope_base: laid over the request's ASGI scope.
         :param flask: as for :func:`~asyncflask.testing.scope.wire_request`. ``data`` may also be
-            what ``content`` may be. ``environ_base`` and ``environ_overrides`` are as for
-            :func:`~asyncflask.testing.scope.make_scope`.
+            what ``content`` may be. ``environ_base``, ``environ_overrides``, ``scheme`` and
+            ``http_version`` are as for :func:`~asyncflask.testing.scope.make_scope`.
         """
         if _is_streamed(flask.get("data")):
             content = flask.pop("data")
+        extra = take_quarts(cast(Any, flask))
         url = str(url)
         if not (urlsplit(url).netloc or flask.keys() & {"base_url", "subdomain", "url_scheme"}):
             flask["base_url"] = str(self.base_url) or None
-        own, extra = merge_environ(
+        own, described = merge_environ(
             _to_pairs(headers),
             {**self.environ_base, **(flask.pop("environ_base", None) or {})},
             flask.pop("environ_overrides", None),
@@ -169,7 +172,7 @@ class ClientBase(BaseClient):
         wire = wire_request(self.application, url, method=method, headers=own, **cast(Any, flask))
         if wire.body and content is not None:
             raise TypeError("Pass content=, or Flask's data=, form=, files= or json=, but not both")
-        scope = {**extra, **(scope_base or {})}
+        scope = {**described, **extra, **(scope_base or {})}
         if wire.root_path:
             scope.setdefault("root_path", unquote(wire.root_path))
         return super().build_request(

@@ -57,6 +57,7 @@ class Exchange:
         self._grace = grace
         self._upload = _Upload(body, self._wake)
         self._upload_error: BaseException | None = None
+        self._interruption: BaseException | None = None
         self._chunks: deque[bytes] = deque()
         self._length: int | None = None
         self._complete = False
@@ -113,6 +114,9 @@ class Exchange:
             await self._app(self._scope, self._receive, self._send)
             if not (self.status or self._left):
                 raise RuntimeError(f"The application returned without a response to {self._name}")
+        except (KeyboardInterrupt, SystemExit) as exc:
+            # Raised out of a task it would stop the loop. It is for the caller.
+            self._interruption = exc
         except Exception:
             if self._raise_app_exceptions:
                 raise
@@ -218,8 +222,9 @@ class Exchange:
         told, self._told = self._told, True
         if told:
             return
-        if self._upload_error is not None:
-            raise self._upload_error
+        failure = self._interruption or self._upload_error
+        if failure is not None:
+            raise failure
         error = None if self._task.cancelled() else self._task.exception()
         if error is not None:
             if not (self._left and isinstance(error, (OSError, ClientDisconnect))):

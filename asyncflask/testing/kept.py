@@ -57,7 +57,7 @@ class KeptContext:
 
     def release(self) -> None:
         """Make the context before it current again."""
-        pushed, self._pushed = self._pushed, None
+        pushed, self._pushed, self._last = self._pushed, None, None
         if pushed is None:
             return
         context, token = pushed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -63,6 +63,9 @@ class WireRequest:
 def make_scope(
     app: Application,
     path: str = "/",
+    base_url: str | None = None,
+    subdomain: str | None = None,
+    url_scheme: str | None = None,
     *,
     scope_base: Mapping[str, Any] | None = None,
     environ_base: Mapping[str, Any] | None = None,
@@ -75,13 +78,17 @@ def make_scope(
     ``make_scope(app, "/search?q=x", method="POST", json={"a": 1})``
 
     :param path: path below the application's root, with or without a query; or an absolute URL.
+    :param base_url: and ``subdomain``, ``url_scheme``: as for :func:`wire_request`.
     :param scope_base: laid over the scope, such as ``{"client": ("203.0.113.7", 4711)}``.
     :param environ_base: and ``environ_overrides``: the same in WSGI's terms, before and after the
         other arguments: ``REMOTE_ADDR``, ``HTTP_...``; Flask's.
-    :param options: the other arguments of :func:`wire_request`.
+    :param options: the other arguments of :func:`wire_request`, and Quart's ``scheme`` and
+        ``http_version``.
     """
     own, extra = merge_environ(headers, environ_base, environ_overrides)
-    wire = wire_request(app, path, headers=own, **options)
+    options = {"subdomain": subdomain, "url_scheme": url_scheme, **options}
+    extra.update(take_quarts(options))
+    wire = wire_request(app, path, base_url=base_url, headers=own, **options)
     host = wire.host.encode("ascii")
     raw = [(name.lower(), value) for name, value in wire.headers]
     if not any(name == b"host" for name, _ in raw):
@@ -97,6 +104,13 @@ def make_scope(
     )
     root_path = unquote(wire.root_path)
     return {**scope, "root_path": root_path, **extra, **(scope_base or {})}, wire.body
+
+
+def take_quarts(options: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Take Quart's own arguments out of a request's; return what they put into its scope."""
+    if "scheme" in options:
+        options["url_scheme"] = options.pop("scheme")
+    return {"http_version": options.pop("http_version")} if "http_version" in options else {}
 
 
 def merge_environ(

@@ -294,7 +294,19 @@ class _SyncTransport(httpx.BaseTransport):
                 "The synchronous test client was used in a thread where an event loop runs, which "
                 "it would block. In 'async def' tests use app.test_client() and 'await'."
             )
-        return (worker or Worker()).wait(make, self._thread.loop)
+        interruptions: list[BaseException] = []
+
+        async def run() -> T | None:
+            try:
+                return await make()
+            except (KeyboardInterrupt, SystemExit) as exc:
+                interruptions.append(exc)  # raised out of a task it would stop the loop
+                return None
+
+        result = (worker or Worker()).wait(run, self._thread.loop)
+        if interruptions:
+            raise interruptions[0]
+        return cast(T, result)
 
 
 class _SyncResponseStream(httpx.SyncByteStream):

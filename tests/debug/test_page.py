@@ -255,7 +255,7 @@ def test_text_never_raises() -> None:
 
 def test_versions() -> None:
     """Versions of what matters are named."""
-    names = ["asyncflask", "Python", "Starlette", "uvicorn", "Werkzeug", "Flask"]
+    names = ["asyncflask", "Python", "Starlette", "uvicorn", "Werkzeug", "Flask", "Quart"]
     assert list(versions()) == names
     assert versions()["Starlette"] == importlib.metadata.version("starlette")
 

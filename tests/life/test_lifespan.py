@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asyncflask import Flask, current_app, request
+from asyncflask import Flask, current_app, got_serving_exception, request
 from tests.wire import Wire, until
 
 
@@ -19,7 +19,7 @@ def make_app(**options: Any) -> Flask:
 
 
 async def test_serving_functions_run_in_order_around_the_requests() -> None:
-    """`lifespan`, `while_serving` and `before_serving`; at shutdown the other way round."""
+    """`lifespan`, `before_serving` and `while_serving`; at shutdown the other way round."""
     record: list[str] = []
 
     @asynccontextmanager
@@ -59,9 +59,9 @@ async def test_serving_functions_run_in_order_around_the_requests() -> None:
 
     async with app.test_client() as client:
         assert (await client.get("/")).text == "state"
-        assert record == ["lifespan start", "while start True", "before True", "async before"]
+        assert record == ["lifespan start", "before True", "async before", "while start True"]
         record.clear()
-    assert record == ["after True", "async after", "while end True", "lifespan end 1"]
+    assert record == ["while end True", "after True", "async after", "lifespan end 1"]
     assert "pool" not in app.__dict__
 
 
@@ -172,19 +172,29 @@ async def test_a_failure_at_startup_is_reported(kind: str) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    with pytest.raises(ValueError, match="broken"):
+    def signalled(sender: Any, exception: Exception) -> None:
+        record.append(f"{exception}, signalled")
+
+    with (
+        got_serving_exception.connected_to(signalled, app),
+        pytest.raises(ValueError, match="broken"),
+    ):
         await app({"type": "lifespan", "state": {}}, receive, send)
     assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
     assert "broken" in sent[0]["message"]
-    assert record == ([] if kind == "lifespan" else ["ended"])
+    assert record == ["broken, signalled", *(["ended"] if kind == "generator" else [])]
     assert "pool" not in app.__dict__
 
 
 async def test_a_failure_at_shutdown_keeps_nothing_else_from_running(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Each is logged, and the first one is reported."""
+    """Each is logged and signalled, and the first one is reported."""
     record: list[str] = []
+    signalled: list[str] = []
+
+    async def signal(sender: Any, exception: Exception) -> None:
+        signalled.append(str(exception))
 
     async def lifespan(app: Flask) -> AsyncIterator[None]:
         yield
@@ -208,9 +218,13 @@ async def test_a_failure_at_shutdown_keeps_nothing_else_from_running(
 
     client = app.test_client()
     await client.__aenter__()
-    with pytest.raises(ValueError, match="broken"):
+    with (
+        got_serving_exception.connected_to(signal, app),
+        pytest.raises(ValueError, match="broken too"),
+    ):
         await client.__aexit__(None, None, None)
-    assert record == ["last", "while", "lifespan"]
+    assert record == ["while", "last", "lifespan"]
+    assert signalled == ["broken too", "broken"]
     assert "fail' has failed at shutdown" in caplog.text
     assert "during' has failed at shutdown" in caplog.text
     assert "pool" not in app.__dict__

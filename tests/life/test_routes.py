@@ -502,3 +502,25 @@ async def test_a_rule_added_to_the_map_itself() -> None:
 
     assert await status_and_text(app, http("/direct")) == (200, "/direct")
     assert [getattr(route, "path", None) for route in app.routes] == ["/direct"]
+
+
+@pytest.mark.parametrize("make", [flask.Flask, Flask])
+def test_subdomain_matching_finds_only_the_subdomains_of_rules(make: Any) -> None:
+    """Where no rule has one, none but the server's own name is found."""
+    app = make(__name__, subdomain_matching=True, static_folder=None)
+    app.config["SERVER_NAME"] = "example.test:3000"
+    app.add_url_rule("/", view_func=lambda: "index", endpoint="index")
+    client = app.sync_test_client() if make is Flask else app.test_client()
+    assert client.get("/", base_url="http://example.test:3000").status_code == 200
+    assert client.get("/", base_url="http://www.example.test:3000").status_code == 404
+
+
+async def test_mounts_are_for_all_subdomains() -> None:
+    """They name none, unlike rules."""
+    app = Flask(__name__, subdomain_matching=True)
+    app.config["SERVER_NAME"] = "example.test"
+    app.mount("/mounted", PlainTextResponse("mounted"))
+    client = app.test_client()
+    for host in ("example.test", "www.example.test"):
+        response = await client.get("/mounted/", base_url=f"http://{host}")
+        assert response.text == "mounted"

@@ -84,6 +84,6 @@ async def test_blueprints_serve_with_the_application() -> None:
     app.register_blueprint(bp)
     app.register_blueprint(bp, name="again")
     await app.startup()
-    assert record == ["while start", "before True"]
+    assert record == ["before True", "while start"]
     await app.shutdown()
-    assert record == ["while start", "before True", "after", "while end"]
+    assert record == ["before True", "while start", "while end", "after"]

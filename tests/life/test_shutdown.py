@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests.programs import PATIENCE, Program, Start, wait_for
 
 PROGRAM = """
 import asyncio, sys, time
 
-from asyncflask import Flask, stream_events
+from asyncflask import Flask, stream_events, websocket
 
 app = Flask(__name__)
 
@@ -54,6 +56,12 @@ def sync_events():
             time.sleep(0.05)
 
     return stream_events(endless())
+
+
+@app.websocket("/echo")
+async def echo():
+    async for message in websocket:
+        await websocket.send(message)
 
 
 @app.get("/slow")
@@ -127,10 +135,10 @@ class Served:
         (directory / "shop.py").write_text(PROGRAM)
         (directory / "host.py").write_text(HOST)
         with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = probe.getsockname()[1]
+            self.port = probe.getsockname()[1]
         self._connections: list[http.client.HTTPConnection] = []
         self._responses: list[http.client.HTTPResponse] = []
-        self.program: Program = start("-m", *(part.format(port=self._port) for part in command))
+        self.program: Program = start("-m", *(part.format(port=self.port) for part in command))
         wait_for(self._answers)
 
     def _answers(self) -> bool:
@@ -148,7 +156,7 @@ class Served:
 
     def send(self, path: str) -> http.client.HTTPConnection:
         """Send a request, and return its connection."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         self._connections.append(connection)
         connection.request("GET", path)
         return connection
@@ -198,11 +206,26 @@ def test_everything_that_is_open_ends_at_sigterm(server: str, serve: Serve) -> N
     assert time.monotonic() - began < 10
     printed = [
         program.output.index(text)
-        for text in ("background done", "after serving, draining True", "while ended")
+        for text in ("background done", "while ended", "after serving, draining True")
     ]
     if "workers" not in server:  # where each prints
         assert printed == sorted(printed)
     assert "Traceback" not in program.output
+
+
+@pytest.mark.parametrize("server", ["ours", "uvicorn", "hypercorn in one process"])
+def test_open_sockets_are_told_at_sigterm(server: str, serve: Serve) -> None:
+    """They are closed with 1001, "going away"; granian drops them by itself."""
+    served = serve(SERVERS[server][0])
+    with connect(f"ws://127.0.0.1:{served.port}/echo") as socket:
+        socket.send("hello")
+        assert socket.recv() == "hello"
+        os.kill(served.program.process.pid, signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(PATIENCE)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
+    assert served.program.process.wait(PATIENCE) == SERVERS[server][1]
 
 
 def test_the_server_still_forces_the_end(serve: Serve) -> None:
@@ -263,4 +286,4 @@ def test_without_a_lifespan_it_starts_itself(target: str, serve: Serve) -> None:
     assert events.read() == b"\n"
     served.program.process.wait(PATIENCE)
     output = served.program.output
-    assert output.index("after serving") < output.index("while ended")
+    assert output.index("while ended") < output.index("after serving")

@@ -49,6 +49,7 @@ async def test_parts_go_in_and_come_out_in_turn(app: Flask) -> None:
         assert await connection.receive() == b"got one"
         assert connection.status_code == 201
         assert connection.headers["X-Kind"] == "echo"
+        assert (await connection.as_response()).text == "got one"
         await connection.send(b"two")
         assert await connection.receive() == b"got two"
         await connection.send_complete()

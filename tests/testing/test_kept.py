@@ -141,10 +141,18 @@ def test_a_stream_is_kept_while_it_is_read(app: Flask) -> None:
 
 def test_of_a_request_that_raises_nothing_is_kept(app: Flask) -> None:
     """Nor of the one before."""
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    app.mount("/mounted", mounted)
     with app.sync_test_client() as client:
         client.get("/def/1")
         with pytest.raises(LookupError):
             client.get("/error")
+        assert not has_request_context()
+        client.get("/mounted/")  # of which nothing is known either
         assert not has_request_context()
 
 

@@ -14,8 +14,9 @@ from flask.testing import EnvironBuilder
 from werkzeug.datastructures import Authorization, FileStorage, Headers, MultiDict
 from werkzeug.formparser import parse_form_data
 
+from asyncflask.testing import FlaskClient
 from asyncflask.testing.scope import make_scope, wire_request
-from tests.testing.apps import Dressed, echo
+from tests.testing.apps import Dressed, echo, echo_app
 
 #: Arguments that mean the same in Flask.
 ARGUMENTS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
@@ -301,3 +302,21 @@ def test_json_is_made_by_the_application() -> None:
     app = Dressed(echo)
     app.json = Provider()
     assert make_scope(app, method="POST", json="x")[1] == b'["x"]'
+
+
+def test_the_arguments_may_be_quarts() -> None:
+    """And the first ones are in Flask's order."""
+    app = echo_app()
+    scope, _ = make_scope(app, "/x", scheme="https", http_version="2")
+    assert (scope["scheme"], scope["http_version"]) == ("https", "2")
+    scope, _ = make_scope(app, "/x", "http://example.org/root")
+    assert (scope["root_path"], dict(scope["headers"])[b"host"]) == ("/root", b"example.org")
+    scope, _ = make_scope(app, "/x", None, "sub", "https")
+    assert (scope["scheme"], dict(scope["headers"])[b"host"]) == ("https", b"sub.localhost")
+
+
+async def test_a_client_takes_them_too() -> None:
+    """For one request."""
+    client = FlaskClient(echo_app())
+    seen = (await client.get("/", scheme="https", http_version="2")).json()
+    assert (seen["scheme"], seen["http_version"]) == ("https", "2")

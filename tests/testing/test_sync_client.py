@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from asyncflask import Flask
 from asyncflask.concurrency import Worker, wait_for
 from asyncflask.testing import SyncClient, TestResponse
 from tests.testing.apps import Dressed, echo_app
@@ -408,3 +409,26 @@ class TestLife:
         thread.join(5)
         assert not thread.is_alive()
         assert clients == []
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_interruptions_reach_the_test(kind: str, error: type[BaseException]) -> None:
+    """The client goes on to work: they do not stop its loop."""
+    app = Flask(__name__)
+    ended: list[Any] = []
+    app.teardown_request(ended.append)
+
+    def leave() -> str:
+        raise error
+
+    async def leave_async() -> str:
+        raise error
+
+    app.get("/leave")(leave if kind == "def" else leave_async)
+    app.get("/")(lambda: "index")
+    with app.sync_test_client() as client:
+        with pytest.raises(error):
+            client.get("/leave")
+        assert client.get("/").text == "index"
+    assert len(ended) == 2
