@@ -300,8 +300,13 @@ class Registrar:
         :param rule: such as ``/ws/<room>``; requests may have another rule for the same path.
         :param endpoint: the name for ``url_for``; the view's name by default.
         :param view_func: ``def`` or ``async def``; it uses ``asyncflask.websocket``.
-        :param options: as for :meth:`add_url_rule`, but for ``methods``.
+        :param options: as for :meth:`add_url_rule`, but for ``methods`` and ``on_disconnect``.
         """
+        if "on_disconnect" in options:
+            raise TypeError(
+                f"The WebSocket rule {rule!r} takes no 'on_disconnect': its view is told of the "
+                "client's end, or cancelled where it does not listen."
+            )
         self.add_url_rule(
             rule, endpoint, view_func, provide_automatic_options=False, websocket=True, **options
         )

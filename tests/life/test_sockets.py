@@ -292,6 +292,29 @@ async def play(app: Flask, path: str, *messages: Any, send: Any = None, **scope:
     return sent
 
 
+async def test_a_refusal_that_is_streamed_ends_with_its_client() -> None:
+    """As any stream does; the teardown comes after it."""
+    app = make_app()
+    log: list[str] = []
+    app.teardown_websocket(lambda exc: log.append("teardown"))
+
+    async def endless() -> Any:
+        try:
+            while True:
+                yield "more"
+                await asyncio.sleep(0.01)
+        finally:
+            log.append("closed")
+
+    @app.websocket("/ws")
+    async def view() -> Any:
+        return endless()
+
+    async with app.test_client().websocket("/ws") as ws:
+        assert not ws.accepted
+    assert log == ["closed", "teardown"]
+
+
 @pytest.mark.parametrize("extensions", [{}, {"websocket.http.response": {}}])
 async def test_a_client_that_has_gone_misses_no_refusal(extensions: Any) -> None:
     """That it cannot be sent is no error."""
@@ -739,6 +762,7 @@ async def test_a_view_waits_for_what_is_taken_ahead() -> None:
 async def test_hooks_are_not_interrupted() -> None:
     """Whatever the client does once the view has ended."""
     app = make_app()
+    app.config["WEBSOCKET_CLOSE_TIMEOUT"] = 0.5
     log: list[str] = []
 
     @app.after_websocket
@@ -1085,6 +1109,12 @@ def test_the_decorator_needs_a_rule(target: str) -> None:
     registrar: Any = make_app() if target == "app" else Blueprint("bp", "bp")
     with pytest.raises(TypeError, match=r"@app\.websocket\(\"/path\"\)"):
         registrar.websocket(lambda: None)
+
+
+def test_rules_for_websockets_take_no_options_that_mean_nothing_to_them() -> None:
+    """What happens when the client goes is the same for all."""
+    with pytest.raises(TypeError, match="takes no 'on_disconnect'"):
+        make_app().add_websocket("/ws", "ws", lambda: None, on_disconnect="cancel")
 
 
 def test_nothing_logs_by_itself(caplog: pytest.LogCaptureFixture) -> None:
