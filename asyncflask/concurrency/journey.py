@@ -138,8 +138,10 @@ class Journey(Generic[T]):
         return result
 
     def release(self) -> None:
-        """Give back the worker that is kept; the next stretch takes one again."""
-        self._give_back()
+        """Give back the worker that is kept, if one is; the next stretch takes one again."""
+        worker, self.worker = self.worker, None
+        if worker is not None and self._borrowed:
+            self._pool.release(worker)
 
     def _drive(self, yielded: Any) -> Generator[Any, Any, T]:
         """Step the coroutine, which has last yielded ``yielded``."""
@@ -168,8 +170,8 @@ class Journey(Generic[T]):
                     finished: T = stop.value
                     return finished
         finally:
-            if self._return is None:
-                self._give_back()
+            if self._return is None and self.worker is not None:
+                self.release()
 
     def _visit(self) -> Generator[Any, Any, _Visit]:
         if self.worker is None:
@@ -199,7 +201,7 @@ class Journey(Generic[T]):
             return self._throw(exc)
         carry(self._context)
         if self._borrowed and not self.keep:
-            self._give_back()
+            self.release()
         return visit
 
     def _throw(self, error: BaseException) -> _Visit:
@@ -231,7 +233,7 @@ class Journey(Generic[T]):
         if not visit.finished:
             keep_going(self._go_on_alone(visit.yielded))
             return
-        self._give_back()
+        self.release()
         if visit.error is not None:
             _log.error("A cancelled request failed in its thread", exc_info=visit.error)
 
@@ -241,11 +243,6 @@ class Journey(Generic[T]):
             await _Rest(self._drive(yielded))
         except Exception:
             _log.exception("A cancelled request failed while it was finished")
-
-    def _give_back(self) -> None:
-        worker, self.worker = self.worker, None
-        if worker is not None and self._borrowed:
-            self._pool.release(worker)
 
 
 def _stay(coroutine: Coroutine[Any, Any, Any]) -> _Visit:

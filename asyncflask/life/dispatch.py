@@ -187,7 +187,8 @@ class Dispatch:
         """Run what comes before the view; what it returns, unless None, answers the request."""
         if appcontext_pushed.receivers:
             await announce(context, appcontext_pushed)
-        await self._begin(context)
+        if self._opens_session or context.started.receivers:
+            await self._begin(context)
         return await self._preprocess(context)
 
     async def _begin(self, context: ConnectionContext) -> None:
@@ -432,14 +433,15 @@ class Dispatch:
         except asyncio.CancelledError:
             self._tear_down_beside(context, exc, left)  # those that have not begun
             raise
-        if context.has_form:
+        if context._request is not None and context.has_form:
             context.request.close()
 
     def _teardown_steps(self, context: ConnectionContext) -> Iterator[AsyncFunction]:
         """The teardown functions, then the receivers of the teardown signals."""
         yield from context.endpoint.teardown
-        yield from receivers(context, context.tearing_down)
-        yield from receivers(context, appcontext_tearing_down)
+        for signal in (context.tearing_down, appcontext_tearing_down):
+            if signal.receivers:
+                yield from receivers(context, signal)
 
     def _tear_down_beside(
         self,
