@@ -29,6 +29,7 @@ from asyncflask.ctx import (
     WebsocketContext,
     _AppCtxGlobals,
     current,
+    current_connection,
 )
 from asyncflask.declarations import Declarations
 from asyncflask.exceptions import SetupError
@@ -354,8 +355,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
     def _current_scope(self) -> Scope | None:
         """The ASGI scope of the request or WebSocket that is being handled, if there is one."""
-        context = current.get(None)
-        connection = None if context is None else context.connection_context
+        connection = current_connection()
         return None if connection is None else connection.scope
 
     def do_teardown(self, context: AppContext, exc: BaseException | None = None) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from asyncflask.concurrency import awaited
 from asyncflask.concurrency.pool import stand_alone
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ class BackgroundTasks(set[asyncio.Task[Any]]):
             await run()
         except Exception as error:
             try:
-                result: Any = self._app.handle_background_exception(error)
-                if inspect.isawaitable(result):
-                    await result
+                await awaited(self._app.handle_background_exception(error))
             except Exception:
                 _log.exception("The failure of the background task %r could not be handled", name)
 

@@ -11,12 +11,18 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from asyncflask.concurrency import Detour, Journey, in_worker, is_async_callable, on_loop
+from asyncflask.concurrency import (
+    Detour,
+    Journey,
+    awaited,
+    in_worker,
+    is_async_callable,
+    on_loop,
+)
 
 if TYPE_CHECKING:
     from blinker import Signal
 
-    from asyncflask.app import Flask
     from asyncflask.ctx import ConnectionContext
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
@@ -103,9 +109,7 @@ async def announce(context: ConnectionContext, signal: Signal, **kwargs: Any) ->
         await settle(context, receiver(app, **kwargs))
 
 
-async def announce_beside(app: Flask, signal: Signal, **kwargs: Any) -> None:
-    """:func:`announce` for what is no part of a request. To be called on the loop."""
-    for receiver in signal.receivers_for(app):
-        result = receiver(app, **kwargs)
-        if inspect.isawaitable(result):
-            await result
+async def announce_beside(sender: Any, signal: Signal, **kwargs: Any) -> None:
+    """:func:`announce` for what no journey drives. To be called on the loop."""
+    for receiver in signal.receivers_for(sender):
+        await awaited(receiver(sender, **kwargs))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.websockets import WebSocketDisconnect
 from werkzeug.exceptions import ServiceUnavailable
 
-from asyncflask.concurrency import on_loop
+from asyncflask.concurrency import awaited, on_loop
 from asyncflask.ctx import ConnectionContext, WebsocketContext
-from asyncflask.life.calls import announce, call_function
+from asyncflask.life.calls import announce, announce_beside, call_function
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.guard import refuse_origin
 from asyncflask.signals import websocket_received, websocket_sent
@@ -110,9 +109,7 @@ class Sockets(Dispatch):
         app = self._app
         response = app.response_class()
         if not app.session_interface.is_null_session(context.session):
-            saved = app.session_interface.save_session(app, context.session, response)
-            if inspect.isawaitable(saved):
-                await saved
+            await awaited(app.session_interface.save_session(app, context.session, response))
         return [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in response.headers
@@ -347,10 +344,7 @@ async def _tell_of(signal: Signal, message: Message) -> None:
     data = message.get("text")
     if data is None:
         data = message.get("bytes")
-    for receiver in signal.receivers_for(data):
-        result = receiver(data)
-        if inspect.isawaitable(result):
-            await result
+    await announce_beside(data, signal)
 
 
 def _refusing(scope: Scope, send: Send) -> Send:

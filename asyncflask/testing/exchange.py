@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 
+from asyncflask.concurrency import aclose_iterable
 from asyncflask.testing._httpx import httpx
 
 if TYPE_CHECKING:
@@ -277,9 +278,7 @@ class _Upload:
         if self._pull is not None:
             self._pull.cancel()
             await asyncio.gather(self._pull, return_exceptions=True)
-        close = getattr(self._chunks, "aclose", None)
-        if close is not None:
-            await close()
+        await aclose_iterable(self._chunks)
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:

@@ -13,7 +13,8 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
-from asyncflask.concurrency import Worker, running_loop
+from asyncflask.concurrency import Worker, awaited, running_loop
+from asyncflask.ctx import within
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.base import (
     ClientBase,
@@ -23,13 +24,10 @@ from asyncflask.testing.base import (
     to_httpx_auth,
 )
 from asyncflask.testing.environ import environ_of, request_options
-from asyncflask.testing.kept import within
 from asyncflask.testing.transport import make_response
 from asyncflask.testing.websocket import SyncWebsocketConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from asyncflask.sessions import SessionMixin
     from asyncflask.testing.exchange import Exchange
     from asyncflask.testing.response import TestResponse
@@ -165,7 +163,7 @@ class SyncClient(ClientBase, httpx.Client):
         self._keep_session(response.headers, request)
 
     def _settle(self, result: Any) -> Any:
-        return self._sync.wait(lambda: _awaited(result)) if inspect.isawaitable(result) else result
+        return self._sync.wait(lambda: awaited(result)) if inspect.isawaitable(result) else result
 
     def websocket(
         self,
@@ -382,10 +380,6 @@ class _LoopThread:
             if self._loop is not None:
                 self._loop = None
                 self._end()
-
-
-async def _awaited(result: Awaitable[T]) -> T:
-    return await result
 
 
 async def _live(ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
