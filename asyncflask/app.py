@@ -20,7 +20,6 @@ from starlette.middleware import Middleware
 from werkzeug.exceptions import Aborter
 
 from asyncflask import helpers
-from asyncflask.concurrency import is_async_callable
 from asyncflask.config import DEFAULT_CONFIG, Config, ConfigAttribute
 from asyncflask.ctx import (
     AppContext,
@@ -293,10 +292,6 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
             and self.config["RESPONSE_TIMEOUT"] is None
         )
 
-    def _opens_session_first(self) -> bool:
-        """Whether sessions have to be opened before the hooks, because that must be awaited."""
-        return is_async_callable(self.session_interface.open_session)
-
     # Contexts.
 
     def app_context(self) -> AppContext:
@@ -395,11 +390,6 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         scope = self._current_scope() or {}
         kind = "WebSocket" if scope.get("type") == "websocket" else scope.get("method")
         self.logger.error("Exception on %s [%s]", scope.get("path"), kind, exc_info=exc_info)
-
-    def _propagates(self) -> bool:
-        """Whether errors that nobody handles reach the server, or the test."""
-        propagate = self.config["PROPAGATE_EXCEPTIONS"]
-        return self.testing or self.debug if propagate is None else bool(propagate)
 
     def debug_response(self, context: ConnectionContext, exc: Exception) -> Response | None:
         """The page that explains an error in debug mode, to a client on this machine only."""

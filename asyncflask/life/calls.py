@@ -23,7 +23,7 @@ from asyncflask.concurrency import (
 if TYPE_CHECKING:
     from blinker import Signal
 
-    from asyncflask.ctx import ConnectionContext
+    from asyncflask.ctx import AppContext, ConnectionContext
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -66,7 +66,7 @@ async def call_function(
     return await Journey(on_journey(function)(*args), context.app.pool, worker=worker)
 
 
-async def settle(context: ConnectionContext, result: Any) -> Any:
+async def settle(context: AppContext, result: Any) -> Any:
     """Return the result of an inline call, awaited on the loop if it is awaitable."""
     if inspect.isawaitable(result):
         if _is_driven(context):
@@ -97,7 +97,7 @@ def take_here(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any,
         context.journey = outer
 
 
-def _is_driven(context: ConnectionContext) -> bool:
+def _is_driven(context: AppContext) -> bool:
     """Whether the coroutine at work is on a journey, and may ask to go elsewhere."""
     return context.journey is not None and context.journey.drives_here
 

@@ -71,7 +71,7 @@ class Dispatch:
         self._extra: RawHeaders = [NOSNIFF] if app.config["CONTENT_TYPE_NOSNIFF"] else []
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
         self._json = self._json_headers()
-        self._opens_session = app._opens_session_first()
+        self._opens_session = plan.opens_session_first
         self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
         self._awaits_make_response = is_async_callable(app.make_response)
 

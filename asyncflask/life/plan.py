@@ -124,6 +124,7 @@ class Plan:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
+        self.opens_session_first = _opens_session_first(app)
         self._layers = _build_layers(app)
         self.endpoints = {
             name: build_endpoint(app, name, view) for name, view in app.view_functions.items()
@@ -231,7 +232,7 @@ def build_endpoint(
     return Endpoint(
         name=name,
         function=function,
-        prelude=is_socket or bool(before or preprocessors) or app._opens_session_first(),
+        prelude=is_socket or bool(before or preprocessors) or _opens_session_first(app),
         preprocessors=preprocessors,
         before=tuple(map(prepare, before)),
         view=prepare(view),
@@ -243,6 +244,11 @@ def build_endpoint(
         direct=not (is_socket or after) and app._sends_plain_values(),
         has_end=is_socket or threaded or bool(teardown),
     )
+
+
+def _opens_session_first(app: Flask) -> bool:
+    """Whether sessions have to be opened before the hooks, because that must be awaited."""
+    return is_async_callable(app.session_interface.open_session)
 
 
 def _adapter(app: Flask) -> Callable[[Any], Any]:

@@ -16,7 +16,7 @@ from starlette.routing import Router as StarletteRouter
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BuildError, RequestRedirect
 
-from asyncflask.life.guard import refuse, trusting
+from asyncflask.life.guard import host_of, refuse, trusting
 from asyncflask.life.plan import build_endpoint
 from asyncflask.life.target import to_origin_form
 from asyncflask.routing import Miss, Rule
@@ -265,11 +265,8 @@ class Router(StarletteRouter):
     def _domain(self, scope: Scope) -> str:
         """Return what rules with a host or a subdomain are matched with."""
         flask = self.flask
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
         server_name = flask.config["SERVER_NAME"] if flask.subdomain_matching else None
-        return flask.url_map.domain_part(
-            host.decode("latin-1"), scope.get("scheme", "http"), server_name
-        )
+        return flask.url_map.domain_part(host_of(scope), scope.get("scheme", "http"), server_name)
 
 
 def _routing_error(scope: Scope, miss: Miss) -> HTTPException:
