@@ -107,9 +107,6 @@ class Journey(Generic[T]):
         self.urgent = False
         self.abandoned = False
 
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self._drive(on_loop)
-
     @property
     def drives_here(self) -> bool:
         """Whether the code that asks is part of the coroutine, and so may change its place.
@@ -143,7 +140,7 @@ class Journey(Generic[T]):
         if worker is not None and self._borrowed:
             self._pool.release(worker)
 
-    def _drive(self, yielded: Any) -> Generator[Any, Any, T]:
+    def _drive(self, yielded: Any = on_loop) -> Generator[Any, Any, T]:
         """Step the coroutine, which has last yielded ``yielded``."""
         coroutine = self._coroutine
         self._task = asyncio.current_task()
@@ -172,6 +169,8 @@ class Journey(Generic[T]):
         finally:
             if self._return is None and self.worker is not None:
                 self.release()
+
+    __await__ = _drive
 
     def _visit(self) -> Generator[Any, Any, _Visit]:
         if self.worker is None:

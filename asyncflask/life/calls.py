@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncflask.concurrency import (
     Detour,
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from blinker import Signal
 
     from asyncflask.ctx import AppContext, ConnectionContext
+
+T = TypeVar("T")
+
+#: Where the scope has the worker of a thread that waits for the request anyway.
+WAITING_WORKER = "asyncflask.worker"
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -54,6 +59,17 @@ def _named(wrapper: AsyncFunction, function: Callable[..., Any]) -> AsyncFunctio
     return wraps(function)(wrapper) if hasattr(function, "__name__") else wrapper
 
 
+def make_journey(
+    context: ConnectionContext, coroutine: Coroutine[Any, Any, T], *, keep: bool = False
+) -> Journey[T]:
+    """Make the journey of a request or of a part of it.
+
+    :param keep: its ``def`` functions share one worker; see :class:`Journey`.
+    """
+    worker = context.scope.get(WAITING_WORKER)
+    return Journey(coroutine, context.app.pool, worker=worker, keep=keep)
+
+
 async def call_function(
     context: ConnectionContext, function: Callable[..., Any], *args: Any
 ) -> Any:
@@ -62,8 +78,7 @@ async def call_function(
         return await on_journey(function)(*args)
     if is_async_callable(function):
         return await function(*args)
-    worker = context.scope.get("asyncflask.worker")
-    return await Journey(on_journey(function)(*args), context.app.pool, worker=worker)
+    return await make_journey(context, on_journey(function)(*args))
 
 
 async def settle(context: AppContext, result: Any) -> Any:
@@ -75,7 +90,7 @@ async def settle(context: AppContext, result: Any) -> Any:
     return result
 
 
-async def take(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+async def run_part(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run a part of a request for ``async def`` code of its own, in whatever task that is."""
     if _is_driven(context) or not context.endpoint.elsewhere:
         return await make()
@@ -87,8 +102,8 @@ async def take(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any
         context.journey = outer
 
 
-def take_here(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """:func:`take` for ``def`` code, which waits for it and runs its ``def`` functions."""
+def run_part_here(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """:func:`run_part` for ``def`` code, which waits for it and runs its ``def`` functions."""
     outer = context.journey
     context.journey = detour = Detour(make(), context.loop)
     try:

@@ -47,7 +47,8 @@ class Endpoint:
     before: tuple[AsyncFunction, ...]
     view: AsyncFunction
     after: tuple[AsyncFunction, ...]
-    teardown: tuple[AsyncFunction, ...]
+    teardown_request: tuple[AsyncFunction, ...]
+    teardown_appcontext: tuple[AsyncFunction, ...]
     handlers: ErrorHandlers
     #: Something runs before the view.
     prelude: bool
@@ -202,7 +203,7 @@ def _build_layers(app: Flask) -> dict[str, ASGIApp]:
 
 
 def _foreign(miss: Endpoint) -> Endpoint:
-    return replace(miss, function=None, elsewhere=True, teardown=())
+    return replace(miss, function=None, elsewhere=True, teardown_request=(), teardown_appcontext=())
 
 
 def build_endpoint(
@@ -220,12 +221,10 @@ def build_endpoint(
     function, view = view, adapt(view)
     before = [*map(adapt, _gather(getattr(app, f"before_{kind}_funcs"), outer))]
     after = [*map(adapt, _gather(getattr(app, f"after_{kind}_funcs"), names, reverse=True))]
-    teardown = [
-        *map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True)),
-        *map(adapt, reversed(app.teardown_appcontext_funcs)),
-    ]
+    teardown = [*map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True))]
+    teardown_app = [*map(adapt, reversed(app.teardown_appcontext_funcs))]
     steps = replaced_socket_steps(app) if is_socket else replaced_steps(app)
-    functions = (*before, view, *after, *teardown, *steps.values())
+    functions = (*before, view, *after, *teardown, *teardown_app, *steps.values())
     threaded = not all(map(is_async_callable, functions))
     prepare = on_journey if threaded else _unchanged
     preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
@@ -237,12 +236,13 @@ def build_endpoint(
         before=tuple(map(prepare, before)),
         view=prepare(view),
         after=tuple(map(prepare, after)),
-        teardown=tuple(map(prepare, teardown)),
+        teardown_request=tuple(map(prepare, teardown)),
+        teardown_appcontext=tuple(map(prepare, teardown_app)),
         handlers=ErrorHandlers(app.error_handler_spec, names, adapt),
         elsewhere=threaded,
         keep_worker=not is_async_callable(view),
         direct=not (is_socket or after) and app._sends_plain_values(),
-        has_end=is_socket or threaded or bool(teardown),
+        has_end=is_socket or threaded or bool(teardown or teardown_app),
     )
 
 

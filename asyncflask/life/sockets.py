@@ -69,7 +69,7 @@ class Sockets(Dispatch):
         # A handshake is a GET (RFC 6455, section 4.1); ASGI does not say so.
         scope.setdefault("method", "GET")
         scope.update(
-            router=self._router, route=route, endpoint=endpoint.function, path_params=params
+            router=self.router, route=route, endpoint=endpoint.function, path_params=params
         )
         return self._go_in(scope, receive, send, endpoint, error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable, running_loop
@@ -38,7 +38,7 @@ def receivers(context: AppContext, signal: Signal) -> Iterator[AsyncFunction]:
     """Return the receivers of a teardown signal as teardown functions."""
     if signal.receivers:
         for receiver in signal.receivers_for(context.app):
-            yield partial(_tell, context, receiver)
+            yield update_wrapper(partial(_tell, context, receiver), receiver)
 
 
 async def _tell(context: AppContext, receiver: Any, exc: BaseException | None) -> None:
@@ -56,12 +56,15 @@ def name_of(function: Any) -> str:
 def tear_down_in_place(context: AppContext, exc: BaseException | None) -> None:
     """Run the teardown functions in this thread: ``async def`` ones on the context's loop."""
     app = context.app
-    told = (
-        partial(receiver, app, exc=exc)
-        for signal in _signals(context)
-        for receiver in signal.receivers_for(app)
-    )
-    for call in (*(partial(function, exc) for function in _functions(context)), *told):
+    calls = [
+        call
+        for functions, signal in _stages(context)
+        for call in (
+            *(partial(function, exc) for function in functions),
+            *(partial(receiver, app, exc=exc) for receiver in signal.receivers_for(app)),
+        )
+    ]
+    for call in calls:
         try:
             if is_async_callable(call) and running_loop() is not None:
                 raise RuntimeError(
@@ -76,28 +79,26 @@ def tear_down_in_place(context: AppContext, exc: BaseException | None) -> None:
 
 async def tear_down(context: AppContext, exc: BaseException | None) -> None:
     """Run the teardown functions, each in its place, and the receivers here."""
-    functions = map(context.app.ensure_async, _functions(context))
-    await run_all(functions, exc)
-    for signal in _signals(context):
+    for functions, signal in _stages(context):
+        await run_all(map(context.app.ensure_async, functions), exc)
         await run_all(receivers(context, signal), exc)
     _close(context)
 
 
-def _functions(context: AppContext) -> Iterator[TeardownFunction]:
+def _stages(context: AppContext) -> Iterator[tuple[list[TeardownFunction], Signal]]:
+    """The teardown functions of a request or WebSocket, then those of the application context.
+
+    Each with the signal that follows.
+    """
     app = context.app
     if isinstance(context, ConnectionContext):
         declared = app.teardown_request_funcs
         if isinstance(context, WebsocketContext):
             declared = app.teardown_websocket_funcs
-        for name in (*blueprint_names(context.endpoint.name), None):
-            yield from reversed(declared.get(name, ()))
-    yield from reversed(app.teardown_appcontext_funcs)
-
-
-def _signals(context: AppContext) -> Iterator[Signal]:
-    if isinstance(context, ConnectionContext):
-        yield context.tearing_down
-    yield appcontext_tearing_down
+        names = (*blueprint_names(context.endpoint.name), None)
+        functions = [f for name in names for f in reversed(declared.get(name, ()))]
+        yield functions, context.tearing_down
+    yield app.teardown_appcontext_funcs[::-1], appcontext_tearing_down
 
 
 def _close(context: AppContext) -> None:

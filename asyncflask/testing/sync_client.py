@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from asyncflask.concurrency import Worker, awaited, running_loop
 from asyncflask.ctx import within
+from asyncflask.life.calls import WAITING_WORKER
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.base import (
     ClientBase,
@@ -263,7 +264,7 @@ class _SyncTransport(httpx.BaseTransport):
             body = _LentUpload(body, worker)
         exchange = self.wait(
             # The application's `def` functions run in this thread, which waits anyway.
-            lambda: self._asgi.open(request, body, {"asyncflask.worker": worker}),
+            lambda: self._asgi.open(request, body, {WAITING_WORKER: worker}),
             worker,
         )
         stream = _SyncResponseStream(exchange, self, worker)
