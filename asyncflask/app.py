@@ -36,7 +36,7 @@ from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
-from asyncflask.life.lifespan import no_lifespan, serving
+from asyncflask.life.lifespan import no_lifespan, run_lifespan
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
 from asyncflask.life.self_start import starts_itself
@@ -158,7 +158,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         # Starlette's own attributes, which tools made for it read. Its constructor is not called:
         # it would make a router of its own and set `debug`, which is the config's here.
         self.state = State()
-        self.router = Router(self, lambda _app: serving(self))
+        self.router = Router(self, lambda _app: run_lifespan(self))
         self.max_body_size = None
         self.exception_handlers: dict[Any, ExceptionHandler] = {}
         self.user_middleware = list(middleware)

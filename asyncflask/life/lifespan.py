@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def serving(app: Flask) -> AsyncIterator[Any]:
+async def run_lifespan(app: Flask) -> AsyncIterator[Any]:
     """The lifespan of an application: what ``app.router`` runs at start and at shutdown.
 
     At start: the application's ``lifespan``, ``before_serving`` functions, ``while_serving``

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.websockets import WebSocketDisconnect
 from werkzeug.exceptions import ServiceUnavailable
 
-from asyncflask.concurrency import awaited, on_loop
+from asyncflask.concurrency import on_loop
 from asyncflask.ctx import ConnectionContext, WebsocketContext
 from asyncflask.life.calls import announce, announce_beside, call_function
 from asyncflask.life.dispatch import Dispatch
@@ -106,10 +106,8 @@ class Sockets(Dispatch):
         context.sent = True
         if context._session is None:
             return []
-        app = self._app
-        response = app.response_class()
-        if not app.session_interface.is_null_session(context.session):
-            await awaited(app.session_interface.save_session(app, context.session, response))
+        response = self._app.response_class()
+        await self._save_session(context, response)
         return [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in response.headers
@@ -158,7 +156,7 @@ class Sockets(Dispatch):
     def _messages(self, context: ConnectionContext, response: Any) -> Any:
         return response
 
-    async def _conclude(self, context: Any, answer: Any) -> None:
+    async def _conclude(self, context: ConnectionContext, answer: Any) -> None:
         """Refuse the handshake with the answer, or close the connection; then the teardowns."""
         websocket = context.websocket
         if answer is not None and not websocket.accepted and websocket.close_code is None:
@@ -176,14 +174,14 @@ class Sockets(Dispatch):
         await self.tear_down(context, context.error)
         await self._back_on_loop(context)
         if context.reraise:
-            raise context.error
+            raise cast(Exception, context.error)
 
-    async def _close(self, context: Any, code: int) -> None:
+    async def _close(self, context: ConnectionContext, code: int) -> None:
         if context.journey is not None:
             await on_loop
         await context.websocket._close(code)
 
-    async def _deliver(self, context: Any, response: Response) -> None:
+    async def _deliver(self, context: ConnectionContext, response: Response) -> None:
         # A route of Starlette's has failed before it answered the handshake.
         if context.endpoint is self._foreign:
             context.send = _refusing(context.scope, context.send)
@@ -365,9 +363,9 @@ def _refusing(scope: Scope, send: Send) -> Send:
     return refuse_with
 
 
-def _is_interrupted(context: Any, exc: BaseException) -> bool:
+def _is_interrupted(context: ConnectionContext, exc: BaseException) -> bool:
     """Whether a cancellation is ours, and only ours: the client has gone."""
-    if not context.interrupted:
+    if not (isinstance(context, WebsocketContext) and context.interrupted):
         return False
     context.interrupted = False
     task = cast("asyncio.Task[Any]", asyncio.current_task())

@@ -200,16 +200,6 @@ class ServerSideSessionInterface(SessionInterface):
             **self._cookie_options(app),
         )
 
-    def _cookie_options(self, app: Flask) -> dict[str, Any]:
-        return {
-            "domain": self.get_cookie_domain(app),
-            "path": self.get_cookie_path(app),
-            "secure": self.get_cookie_secure(app),
-            "httponly": self.get_cookie_httponly(app),
-            "samesite": self.get_cookie_samesite(app),
-            "partitioned": self.get_cookie_partitioned(app),
-        }
-
     def _signer(self, app: Flask) -> Signer:
         keys = [*(app.config["SECRET_KEY_FALLBACKS"] or ()), app.secret_key]
         return Signer(
