@@ -47,8 +47,8 @@ class RuleRoute(BaseRoute):
     """
 
     #: What happens in a request; set when the application starts.
-    plan: Endpoint | None = None
-    options_plan: Endpoint | None = None
+    prepared: Endpoint | None = None
+    prepared_options: Endpoint | None = None
 
     def __init__(self, rule: Rule, router: Router) -> None:
         self.rule = rule
@@ -106,7 +106,7 @@ class _ByMethod(NamedTuple):
     """What is found for a rule whose endpoint depends on the method."""
 
     route: RuleRoute
-    plans: dict[str, Endpoint]
+    endpoints: dict[str, Endpoint]
 
 
 class Router(StarletteRouter):
@@ -170,12 +170,12 @@ class Router(StarletteRouter):
             self.refuse = trusting(trusted)
         for route in self.routes:
             if isinstance(route, RuleRoute):
-                route.plan = plan.endpoint_of(route.rule)
+                route.prepared = plan.endpoint_of(route.rule)
                 on_loop = plan.endpoints_on_loop(route.name)
                 if on_loop and not route.rule.websocket:
                     route.rule.target = _ByMethod(route, on_loop)
                 if route.rule.provide_automatic_options:
-                    route.options_plan = plan.options_for(route.plan)
+                    route.prepared_options = plan.options_for(route.prepared)
 
     def find(self, scope: Scope) -> Found:
         """Find the route for a request.
@@ -190,7 +190,7 @@ class Router(StarletteRouter):
                 rule, params = found
                 route = rule.target
                 if route.__class__ is RuleRoute:
-                    return route, route.plan, params, None
+                    return route, route.prepared, params, None
         return self._find(scope)
 
     def match(self, context: ConnectionContext) -> None:
@@ -225,16 +225,16 @@ class Router(StarletteRouter):
         if isinstance(found, Miss):
             return self._find_in_origin_form(scope) or self._find_foreign(scope, found)
         rule, params = found
-        route, plans = rule.target, None
+        route, by_method = rule.target, None
         if isinstance(route, _ByMethod):
-            route, plans = route
+            route, by_method = route
         if not isinstance(route, RuleRoute):
             return route, None, scope.get("path_params", {}), None
         if method == "OPTIONS" and rule.provide_automatic_options:
-            return route, route.options_plan, {}, None
-        if plans is not None and method in plans:
-            return route, plans[method], params, None
-        return route, route.plan, params, None
+            return route, route.prepared_options, {}, None
+        if by_method is not None and method in by_method:
+            return route, by_method[method], params, None
+        return route, route.prepared, params, None
 
     def _find_foreign(self, scope: Scope, miss: Miss) -> Found:
         partial = None
