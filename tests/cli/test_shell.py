@@ -228,6 +228,10 @@ def _make_controlling_terminal() -> None:
 
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # At Ctrl-C a terminal throws away what has not been read of it, which may be the answer.
+    settings = termios.tcgetattr(0)
+    settings[3] |= termios.NOFLSH
+    termios.tcsetattr(0, termios.TCSANOW, settings)
 
 
 @pytest.fixture
