@@ -231,7 +231,7 @@ class Router(StarletteRouter):
         if not isinstance(route, RuleRoute):
             return route, None, scope.get("path_params", {}), None
         if method == "OPTIONS" and rule.provide_automatic_options:
-            return route, route.prepared_options, {}, None
+            return route, route.prepared_options, params, None
         if by_method is not None and method in by_method:
             return route, by_method[method], params, None
         return route, route.prepared, params, None
