@@ -243,7 +243,7 @@ class Blueprint(Registrar):
             for code, handlers in by_code.items():
                 app.error_handler_spec[own(key)][code].update(handlers)
         app.view_functions.update(self.view_functions)
-        for attribute in self._declarations[2:]:
+        for attribute in self._hooks:
             target = getattr(app, attribute)
             for key, functions in getattr(self, attribute).items():
                 target[own(key)].extend(functions)
@@ -298,6 +298,7 @@ class Blueprint(Registrar):
         """``teardown_websocket`` for every WebSocket of the application."""
         return self._on_app("teardown_websocket_funcs", f)
 
+    @setupmethod
     def before_app_serving(self, f: F) -> F:
         """``before_serving`` of the application."""
         return self._on_serving("before_serving_funcs", f)

@@ -105,10 +105,8 @@ class Registrar:
     """
 
     name: str
-    #: Names of the dictionaries that a started application does not change any more.
-    _declarations: ClassVar[tuple[str, ...]] = (
-        "view_functions",
-        "error_handler_spec",
+    #: Names of the dictionaries of hooks, which are lists of functions for each blueprint.
+    _hooks: ClassVar[tuple[str, ...]] = (
         "before_request_funcs",
         "after_request_funcs",
         "teardown_request_funcs",
@@ -119,6 +117,8 @@ class Registrar:
         "url_value_preprocessors",
         "url_default_functions",
     )
+    #: Names of all that a started application does not change any more.
+    _declarations: ClassVar[tuple[str, ...]] = ("view_functions", "error_handler_spec", *_hooks)
 
     def __init__(
         self,
