@@ -36,6 +36,7 @@ from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
+from asyncflask.life.errors import from_starlette
 from asyncflask.life.lifespan import no_lifespan, run_lifespan
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
@@ -241,8 +242,6 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler
     ) -> None:
         """Register a handler of Starlette's kind: ``handler(request, exc)``."""
-        from asyncflask.life.errors import from_starlette
-
         self.exception_handlers[exc_class_or_status_code] = handler
         self.register_error_handler(exc_class_or_status_code, from_starlette(handler))
 
@@ -379,9 +378,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
     def redirect(self, location: str, code: int = 302) -> Response:
         """Return a response that sends the client to ``location``."""
-        from werkzeug.utils import redirect
-
-        return cast(Response, redirect(location, code, cast(Any, self.response_class)))
+        return helpers.make_redirect(location, code, self.response_class)
 
     def log_exception(
         self, exc_info: tuple[type[BaseException], BaseException, TracebackType | None]
