@@ -21,6 +21,7 @@ from asyncflask.concurrency.iterate import aclose_iterable as aclose_iterable
 from asyncflask.concurrency.iterate import close_iterable as close_iterable
 from asyncflask.concurrency.journey import Detour as Detour
 from asyncflask.concurrency.journey import Journey as Journey
+from asyncflask.concurrency.journey import finish as finish
 from asyncflask.concurrency.journey import in_worker as in_worker
 from asyncflask.concurrency.journey import on_loop as on_loop
 from asyncflask.concurrency.pool import Worker as Worker

@@ -371,3 +371,27 @@ def _stragglers_here() -> list[asyncio.Future[Any]]:
     here = asyncio.get_running_loop()
     # Copied at once: other loops, in other threads, have theirs in it.
     return [straggler for straggler in _stragglers.copy() if straggler.get_loop() is here]
+
+
+async def finish(task: asyncio.Task[Any], grace: float | None) -> bool:
+    """Wait for ``task``, and cancel it after ``grace`` seconds (None: as long as it takes).
+
+    It is over when this returns or raises: a caller that is cancelled cancels the task.
+
+    :returns: whether the task ended by itself.
+    """
+    interrupted: asyncio.CancelledError | None = None
+    by_itself = True
+    while not task.done():
+        try:
+            await asyncio.wait({task}, timeout=grace)
+        except asyncio.CancelledError as exc:
+            interrupted = exc
+        if not task.done():
+            by_itself, grace = False, None
+            task.cancel()
+    if not task.cancelled():
+        task.exception()  # seen, whether or not somebody raises it
+    if interrupted is not None:
+        raise interrupted
+    return by_itself

@@ -20,7 +20,7 @@ A request:
 Between start and shutdown:
 
 ``lifespan``      start and shutdown; ``self_start``, where no server asks for them
-``mounted``       the lifespans of mounted applications
+``mounted``       the lifespans of mounted applications, by ``lifespan_protocol``
 ``draining``      the event that tells of the shutdown
 ``background``    tasks beside the requests
 ``workers``       the threads for ``def`` functions
