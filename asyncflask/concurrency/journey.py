@@ -17,13 +17,11 @@ from contextlib import ExitStack
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from asyncflask.concurrency.pool import Worker, WorkerPool, carry, tell, wait_for
+from asyncflask.concurrency.tasks import keep_going, remember
 
 T = TypeVar("T")
 
 _log = logging.getLogger("asyncflask")
-
-#: What goes on after the task that began it was cancelled, on any loop.
-_stragglers: set[asyncio.Future[Any]] = set()
 
 
 class _Place:
@@ -191,7 +189,7 @@ class Journey(Generic[T]):
             if arrival.cancelled():
                 self.abandoned = True
                 self._return = self._loop.create_future()
-                _remember(self._return)
+                remember(self._return)
                 raise
             # It had arrived when the cancellation came: the coroutine is here and hears of it.
             visit = arrival.result()
@@ -342,56 +340,3 @@ class _Rest:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._steps
-
-
-def keep_going(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Run ``coroutine`` as a task that nobody waits for, and keep it from being collected."""
-    _remember(asyncio.get_running_loop().create_task(coroutine))
-
-
-def _remember(straggler: asyncio.Future[Any]) -> None:
-    _stragglers.add(straggler)
-    straggler.add_done_callback(_stragglers.discard)
-
-
-async def wait_for_stragglers(seconds: float | None) -> None:
-    """Wait for what goes on after cancelled requests of this loop, in its workers too.
-
-    :param seconds: the most to wait; what is left then goes on, and the log says so.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            while stragglers := _stragglers_here():  # one may leave others behind
-                await asyncio.wait(stragglers)
-    except TimeoutError:
-        _log.warning("%d cancelled requests were not finished at shutdown", len(_stragglers_here()))
-
-
-def _stragglers_here() -> list[asyncio.Future[Any]]:
-    here = asyncio.get_running_loop()
-    # Copied at once: other loops, in other threads, have theirs in it.
-    return [straggler for straggler in _stragglers.copy() if straggler.get_loop() is here]
-
-
-async def finish(task: asyncio.Task[Any], grace: float | None) -> bool:
-    """Wait for ``task``, and cancel it after ``grace`` seconds (None: as long as it takes).
-
-    It is over when this returns or raises: a caller that is cancelled cancels the task.
-
-    :returns: whether the task ended by itself.
-    """
-    interrupted: asyncio.CancelledError | None = None
-    by_itself = True
-    while not task.done():
-        try:
-            await asyncio.wait({task}, timeout=grace)
-        except asyncio.CancelledError as exc:
-            interrupted = exc
-        if not task.done():
-            by_itself, grace = False, None
-            task.cancel()
-    if not task.cancelled():
-        task.exception()  # seen, whether or not somebody raises it
-    if interrupted is not None:
-        raise interrupted
-    return by_itself

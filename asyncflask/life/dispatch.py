@@ -9,8 +9,7 @@ from contextlib import suppress
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
-from asyncflask.concurrency import Journey, is_async_callable, on_loop
-from asyncflask.concurrency.journey import keep_going
+from asyncflask.concurrency import Journey, is_async_callable, keep_going, on_loop
 from asyncflask.ctx import ConnectionContext, RequestContext, current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.json.provider import JSONProvider

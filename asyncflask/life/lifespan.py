@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, null
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from asyncflask.concurrency.journey import wait_for_stragglers
+from asyncflask.concurrency import wait_for_stragglers
 from asyncflask.life.calls import announce_beside
 from asyncflask.life.draining import told_by_signals
 from asyncflask.signals import got_serving_exception

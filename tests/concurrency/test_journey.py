@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from asyncflask.concurrency import Journey, Worker, WorkerPool, in_worker, on_loop, wait_for
-from asyncflask.concurrency.journey import keep_going, wait_for_stragglers
+from asyncflask.concurrency.tasks import keep_going, wait_for_stragglers
 from asyncflask.exceptions import WorkerPoolFullError
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
