@@ -168,6 +168,7 @@ class Journey(Generic[T]):
             if self._return is None and self.worker is not None:
                 self.release()
 
+    #: Awaiting it drives the coroutine from its beginning.
     __await__ = _drive
 
     def _visit(self) -> Generator[Any, Any, _Visit]:

@@ -176,7 +176,7 @@ class Errors:
         """
         app = self._app
         await self._note(context, exc)
-        if self._reach_caller():
+        if self._propagates():
             page = app.debug_response(context, exc)
             if page is None:
                 raise exc
@@ -200,7 +200,7 @@ class Errors:
         if context.got_exception.receivers:
             await announce(context, context.got_exception, exception=exc)
 
-    def _reach_caller(self) -> bool:
+    def _propagates(self) -> bool:
         """Whether errors that nobody handles are raised to the server, or to the test."""
         app = self._app
         propagate = app.config["PROPAGATE_EXCEPTIONS"]
@@ -212,6 +212,6 @@ class Errors:
         :raises Exception: ``exc``, where errors are to reach the caller.
         """
         await self._note(context, exc)
-        if self._reach_caller():
+        if self._propagates():
             raise exc
         self._app.log_exception((type(exc), exc, exc.__traceback__))
