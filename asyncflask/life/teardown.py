@@ -16,6 +16,7 @@ from asyncflask.signals import appcontext_tearing_down
 if TYPE_CHECKING:
     from blinker import Signal
 
+    from asyncflask.app import Flask
     from asyncflask.ctx import AppContext
     from asyncflask.typing import TeardownFunction
 
@@ -56,25 +57,24 @@ def name_of(function: Any) -> str:
 def tear_down_in_place(context: AppContext, exc: BaseException | None) -> None:
     """Run the teardown functions in this thread: ``async def`` ones on the context's loop."""
     app = context.app
-    calls = [
-        call
-        for functions, signal in _stages(context)
-        for call in (
-            *(partial(function, exc) for function in functions),
-            *(partial(receiver, app, exc=exc) for receiver in signal.receivers_for(app)),
-        )
-    ]
-    for call in calls:
-        try:
-            if is_async_callable(call) and running_loop() is not None:
-                raise RuntimeError(
-                    "An 'async def' teardown function cannot run at the end of a 'with' block in "
-                    "'async def' code. Use 'async with'."
-                )
-            app.ensure_sync(call)()
-        except Exception:
-            _log_failure(call.func)
+    for functions, signal in _stages(context):
+        for function in functions:
+            _call_in_place(app, partial(function, exc))
+        for receiver in signal.receivers_for(app):
+            _call_in_place(app, partial(receiver, app, exc=exc))
     _close(context)
+
+
+def _call_in_place(app: Flask, call: partial[Any]) -> None:
+    try:
+        if is_async_callable(call) and running_loop() is not None:
+            raise RuntimeError(
+                "An 'async def' teardown function cannot run at the end of a 'with' block in "
+                "'async def' code. Use 'async with'."
+            )
+        app.ensure_sync(call)()
+    except Exception:
+        _log_failure(call.func)
 
 
 async def tear_down(context: AppContext, exc: BaseException | None) -> None:
