@@ -130,7 +130,7 @@ class Dispatch:
             else:
                 context.journey = Journey(
                     self._run(context),
-                    self._app.pool,
+                    getattr(self._app, context.endpoint.pool),
                     worker=context.scope.get("asyncflask.worker"),
                     keep=context.endpoint.keep_worker,
                 )
