@@ -67,7 +67,8 @@ def make_journey(
     :param keep: its ``def`` functions share one worker; see :class:`Journey`.
     """
     worker = context.scope.get(WAITING_WORKER)
-    return Journey(coroutine, context.app.pool, worker=worker, keep=keep)
+    pool = getattr(context.app, context.endpoint.pool)
+    return Journey(coroutine, pool, worker=worker, keep=keep)
 
 
 async def call_function(

@@ -70,15 +70,17 @@ def host_of(scope: Scope) -> str:
 _PORTS = {"http": 80, "https": 443}
 
 
-def refuse_origin(scope: Scope, allowed: Collection[str]) -> Refusal | None:
+def refuse_origin(scope: Scope, allowed: str | Collection[str]) -> Refusal | None:
     """:func:`refuse` for a WebSocket handshake that another site's page has begun.
 
     Browsers send cookies with such handshakes and no CORS protects from them, so an ``Origin``
     (RFC 6455, section 10.2) has to be that of the ``Host`` or one of ``allowed``. A page from
     https may open a socket that arrives without TLS: a proxy in front has ended it.
 
-    :param allowed: origins such as ``https://example.com``; ``*`` stands for all.
+    :param allowed: origins such as ``https://example.com``, or one; ``*`` stands for all.
     """
+    if isinstance(allowed, str):  # from the environment, say: "*" is not looked for within it
+        allowed = (allowed,)
     origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
     if not origins or "*" in allowed:
         return None

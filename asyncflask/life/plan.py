@@ -56,6 +56,9 @@ class Endpoint:
     elsewhere: bool
     #: The view is ``def``: one worker is kept from the first ``def`` function to the last.
     keep_worker: bool
+    #: Which pool of the application has the workers. A socket keeps one as long as its client
+    #: likes, which must not be one that requests need.
+    pool: str
     #: A plain return value can be sent as it is: nobody waits to see a response.
     direct: bool
     #: Something runs after the response is made: teardowns, or the way back to the loop.
@@ -241,6 +244,7 @@ def build_endpoint(
         handlers=ErrorHandlers(app.error_handler_spec, names, adapt),
         elsewhere=threaded,
         keep_worker=not is_async_callable(view),
+        pool="stream_pool" if is_socket and not is_async_callable(view) else "pool",
         direct=not (is_socket or after) and app._sends_plain_values(),
         has_end=is_socket or threaded or bool(teardown or teardown_app),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,9 +41,10 @@ _OF_RESPONSES = frozenset({"content-type", "content-length", "vary"})
 
 #: Seconds that a view does not read before somebody looks whether its client is there still.
 _LOOK_AFTER = 1.0
-#: How much is taken from the server meanwhile: messages, and bytes or characters of them.
-_MOST_AHEAD = 16
-_MOST_BYTES_AHEAD = 64 * 1024
+#: How much is taken from the server meanwhile: messages, and bytes or characters of them. Where
+#: there is more, the client's end is behind it and cannot be seen.
+_MOST_AHEAD = 256
+_MOST_BYTES_AHEAD = 256 * 1024
 
 
 def close_code(status: int) -> int:
@@ -214,12 +215,15 @@ class _Line:
         self._is_read = self._view_reads = False
         self._ahead: asyncio.Task[None] | None = None
         self._taken: deque[Message] = deque()
+        self._size = 0
         self._arrived = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._start("look", _LOOK_AFTER, self._look_ahead)  # it may go before it was accepted
 
     async def receive(self) -> Message:
         """Return the server's next message."""
         self._stop("look")
+        self._stop("overflow")
         in_view = asyncio.current_task() is self._task
         self._readers += 1
         try:
@@ -271,30 +275,49 @@ class _Line:
 
     async def _next(self) -> Message:
         while not self._taken:
-            if self._ahead is None or self._ahead.done():
+            if not self._is_looking():
                 return await self._receive()
             self._arrived.clear()
             await self._arrived.wait()
-        return self._taken.popleft()
+        message = self._taken.popleft()
+        self._size -= _size_of(message)
+        return message
+
+    def _is_looking(self) -> bool:
+        return self._ahead is not None and not self._ahead.done()
 
     def _look_ahead(self) -> None:
         """Take messages before the view asks for them: the client's end may be among them."""
-        if not self._readers and not self._context.answered:
-            self._ahead = self._loop.create_task(self._take())
+        self._meanwhile(self._take)
+
+    def _end_overflow(self) -> None:
+        self._meanwhile(self._close_overflow)
+
+    def _meanwhile(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if not (self._readers or self._context.answered or self._is_looking()):
+            self._ahead = self._loop.create_task(work())
 
     async def _take(self) -> None:
-        size = 0
         try:
-            while len(self._taken) < _MOST_AHEAD and size < _MOST_BYTES_AHEAD:
+            while len(self._taken) < _MOST_AHEAD and self._size < _MOST_BYTES_AHEAD:
                 message = await self._receive()
                 self._taken.append(message)
+                self._size += _size_of(message)
                 self._arrived.set()
                 if message["type"] == "websocket.disconnect":
                     self._expect_end(message)
                     return
-                size += len(message.get("text") or message.get("bytes") or b"")
         finally:
             self._arrived.set()
+        seconds = self._context.app.config["WEBSOCKET_CLOSE_TIMEOUT"]
+        self._start("overflow", seconds, self._end_overflow)
+
+    async def _close_overflow(self) -> None:
+        """Send a client away whose messages nobody reads: it may have gone long ago."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AFTER):
+                await self._context.websocket._close(1008, "The messages are not read.")
+        self._expect_end({"type": "websocket.disconnect", "code": 1008})
 
     def _expect_end(self, message: Message) -> None:
         """The client has gone: see to it that the view ends."""
@@ -331,6 +354,10 @@ class _Line:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+
+def _size_of(message: Message) -> int:
+    return len(message.get("text") or message.get("bytes") or b"")
 
 
 def _awaited(task: asyncio.Task[Any]) -> Any:

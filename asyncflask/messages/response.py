@@ -66,7 +66,11 @@ def _full_content_type(mimetype: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _wire_name(name: str) -> bytes:
+def wire_name(name: str) -> bytes:
+    """Return the name of a header as it is sent: ``"X-Room" -> b"x-room"``.
+
+    :raises ValueError: it has other characters than names have, such as a line break.
+    """
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1).")
     return name.lower().encode()
@@ -465,10 +469,10 @@ class Response(SansIOResponse):
             headers.remove("Content-Length")
         raw: RawHeaders = []
         for name, value in headers:
-            wire_name = _wire_name(name)
-            if wire_name in (b"location", b"content-location"):
+            raw_name = wire_name(name)
+            if raw_name in (b"location", b"content-location"):
                 value = iri_to_uri(value)
-            raw.append((wire_name, value.encode("latin-1", "replace")))
+            raw.append((raw_name, value.encode("latin-1", "replace")))
         raw.extend(pair for pair in extra if pair[0].decode() not in headers)
         return raw
 
