@@ -51,7 +51,7 @@ from asyncflask.logging import create_logger
 from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
 from asyncflask.messages.websocket import BaseWebsocket, Websocket
-from asyncflask.registrar import setupmethod
+from asyncflask.registrar import checked_middleware, setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
 from asyncflask.templating import (
@@ -162,7 +162,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         self.router = Router(self, lambda _app: run_lifespan(self))
         self.max_body_size = None
         self.exception_handlers: dict[Any, ExceptionHandler] = {}
-        self.user_middleware = list(middleware)
+        self.user_middleware = checked_middleware(middleware)
         self.middleware_stack: ASGIApp | None = None
 
     def _add_static_rule(self, static_host: str | None) -> None:

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from asyncflask.exceptions import SetupError
 from asyncflask.registrar import (
     Registrar,
+    checked_middleware,
     endpoint_of,
     exception_class_and_code,
     named,
@@ -122,7 +123,7 @@ class Blueprint(Registrar):
         self.subdomain = subdomain
         self.url_values_defaults = url_defaults or {}
         self.cli_group = cli_group
-        self.user_middleware = list(middleware)
+        self.user_middleware = checked_middleware(middleware)
         self.deferred_functions: list[DeferredSetupFunction] = []
         self._blueprints: list[tuple[Blueprint, dict[str, Any]]] = []
         self._registered = False

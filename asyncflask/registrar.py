@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from starlette.middleware import Middleware
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from asyncflask.exceptions import SetupError
@@ -430,6 +431,22 @@ def exception_class_and_code(
     if issubclass(code_or_exception, HTTPException):
         return code_or_exception, code_or_exception.code
     return code_or_exception, None
+
+
+def checked_middleware(middleware: Iterable[Middleware]) -> list[Middleware]:
+    """Return the middleware as a list.
+
+    :raises TypeError: one is not wrapped in Starlette's ``Middleware``.
+    """
+    checked = list(middleware)
+    for each in checked:
+        if not isinstance(each, Middleware):
+            name = getattr(each, "__name__", "SomeMiddleware")
+            raise TypeError(
+                f"{each!r} is no starlette.middleware.Middleware. Write: "
+                f"middleware=[Middleware({name}, ...)]."
+            )
+    return checked
 
 
 def named(name: Any, add: Callable[[F, str | None], None]) -> Any:

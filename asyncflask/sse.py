@@ -93,8 +93,14 @@ def stream_events(
         pool. It yields :class:`ServerSentEvent`, or only the data of events.
     :param keep_alive: after so many seconds without an event a comment is sent, so that proxies
         do not take the connection for dead and a client that is gone is noticed. None: never.
+    :raises TypeError: ``events`` cannot be iterated over.
     :raises ValueError: ``keep_alive`` is not positive.
     """
+    if not isinstance(events, AsyncIterable | Iterable):
+        raise TypeError(
+            f"{events!r} is no generator of events. Call a generator function: "
+            "stream_events(events())."
+        )
     if keep_alive is not None and keep_alive <= 0:
         raise ValueError(f"'keep_alive' is a number of seconds above 0, or None: not {keep_alive}.")
     app: Flask = cast(Any, current_app)._get_current_object()

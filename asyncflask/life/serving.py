@@ -74,7 +74,15 @@ class Serving(Workers):
 
         :param func: ``async def`` runs on the loop, ``def`` in a worker thread, once one is free
             that no request waits for.
+        :raises TypeError: it is no function.
         """
+        if not callable(func):
+            if asyncio.iscoroutine(func):
+                func.close()
+            raise TypeError(
+                f"A background task is a function, not {func!r}. Pass the function and its "
+                "arguments: add_background_task(function, argument)."
+            )
         name = getattr(func, "__name__", repr(func))
         if is_async_callable(func):
             run: Callable[[], Awaitable[Any]] = functools.partial(func, *args, **kwargs)
