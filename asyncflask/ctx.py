@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 import asyncflask.json as _json
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.lazy import lazy
-from asyncflask.logging import set_errors_lookup
 from asyncflask.messages.connection import set_application_lookup
 from asyncflask.messages.response import set_config_lookup
 from asyncflask.sessions import SecureCookieSession, SessionMixin
@@ -653,14 +652,6 @@ def _current_config() -> Config | None:
     return None if context is None else context.app.config
 
 
-def _current_errors() -> Any:
-    context = current.get(None)
-    connection = None if context is None else context.connection_context
-    environ = {} if connection is None else connection.scope.get("asyncflask.environ", {})
-    return environ.get("wsgi.errors")
-
-
 _json.set_provider_lookup(_current_json_provider)
 set_config_lookup(_current_config)
-set_errors_lookup(_current_errors)
 set_application_lookup(_current_application)

@@ -19,6 +19,7 @@ from asyncflask.ctx import (
     current,
     missing,
 )
+from asyncflask.logging import set_errors_lookup
 from asyncflask.messages.request import Request
 from asyncflask.messages.websocket import Websocket
 
@@ -66,6 +67,13 @@ def _websocket_context() -> WebsocketContext:
     if found is None:
         raise RuntimeError(missing("websocket_ctx"))
     return found
+
+
+def _current_errors() -> Any:
+    context = current.get(None)
+    connection = None if context is None else context.connection_context
+    environ = {} if connection is None else connection.scope.get("asyncflask.environ", {})
+    return environ.get("wsgi.errors")
 
 
 class _Proxy:
@@ -266,3 +274,5 @@ websocket_ctx: WebsocketContext = cast(
     WebsocketContext, _Proxy(_websocket_context, "websocket_ctx")
 )
 """The context of the WebSocket that is being handled."""
+
+set_errors_lookup(_current_errors)
