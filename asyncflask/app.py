@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 import sys
+import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -159,7 +160,8 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         # Starlette's own attributes, which tools made for it read. Its constructor is not called:
         # it would make a router of its own and set `debug`, which is the config's here.
         self.state = State()
-        self.router = Router(self, lambda _app: run_lifespan(self))
+        router: Router = Router(self, lambda _app: run_lifespan(router.flask))
+        self.router = router
         self.max_body_size = None
         self.exception_handlers: dict[Any, ExceptionHandler] = {}
         self.user_middleware = checked_middleware(middleware)
@@ -168,11 +170,12 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     def _add_static_rule(self, static_host: str | None) -> None:
         if bool(static_host) != self.url_map.host_matching:
             raise SetupError("'static_host' and 'host_matching' go together: give both or neither.")
+        app = weakref.proxy(self)
         self.add_url_rule(
             f"{self.static_url_path}/<path:filename>",
             endpoint="static",
             host=static_host,
-            view_func=lambda filename: self.send_static_file(filename),
+            view_func=lambda filename: app.send_static_file(filename),
         )
 
     # What it is.
@@ -289,6 +292,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
             self.response_class is Response
             and "make_response" not in self.__dict__
             and self.config["RESPONSE_TIMEOUT"] is None
+            and not self.session_interface.each_request
         )
 
     # Contexts.
@@ -300,9 +304,17 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     def request_context(
         self, scope: Scope | BaseRequest, receive: Receive | None = None, send: Send | None = None
     ) -> RequestContext:
-        """Return the context for an ASGI scope, or for a request, matched with the rules."""
+        """Return the context for an ASGI scope, or for a request, matched with the rules.
+
+        It takes a WSGI environ (PEP 3333), too, as in Flask.
+        """
         if isinstance(scope, BaseRequest):
             receive, scope = receive or scope.receive, scope.scope
+        elif "wsgi.version" in scope:
+            from asyncflask.testing.environ import scope_of
+
+            scope, body = scope_of(scope)
+            receive = _whole_body(body)
         return self._context(RequestContext, scope, receive, send)
 
     def websocket_context(
@@ -331,11 +343,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         from asyncflask.testing import make_scope
 
         scope, body = make_scope(self, *args, **kwargs)
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        return self.request_context(scope, receive)
+        return self.request_context(scope, _whole_body(body))
 
     def test_websocket_context(self, path: str = "/", **kwargs: Any) -> WebsocketContext:
         """Return the context of a WebSocket made up here.
@@ -575,6 +583,13 @@ def _as_lifespan(
     if lifespan is None:
         return no_lifespan
     return asynccontextmanager(lifespan) if inspect.isasyncgenfunction(lifespan) else lifespan
+
+
+def _whole_body(body: bytes) -> Receive:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 async def _no_message() -> NoReturn:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 import asyncflask.json as _json
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.lazy import lazy
+from asyncflask.messages.connection import set_application_lookup
 from asyncflask.messages.response import set_config_lookup
 from asyncflask.sessions import SecureCookieSession, SessionMixin
 from asyncflask.signals import (
@@ -220,7 +221,7 @@ class AppContext:
         """
         token = self._last_token()
         try:
-            if len(self._tokens) == 1:
+            if token.old_value is not self:
                 self.app.do_teardown(self, exc)
         finally:
             self._leave(token)
@@ -229,7 +230,7 @@ class AppContext:
         """:meth:`pop` for ``async def`` code: ``async def`` teardown functions are awaited."""
         token = self._last_token()
         try:
-            if len(self._tokens) == 1:
+            if token.old_value is not self:
                 await self.app.ado_teardown(self, exc)
         finally:
             self._leave(token)
@@ -372,10 +373,11 @@ class ConnectionContext(AppContext):
         return cast(SessionMixin, session)
 
     async def open_session(self) -> None:
-        """Open a session that has to be awaited, for whoever asks for it later."""
+        """Open a session that may have to be awaited, for whoever asks for it later."""
         interface = self.app.session_interface
         session: Any = interface.open_session(self.app, self.connection)
-        session = await session
+        if inspect.isawaitable(session):
+            session = await session
         self.opened_session = interface.make_null_session(self.app) if session is None else session
 
     async def __aenter__(self) -> Self:
@@ -648,6 +650,11 @@ def _current_json_provider() -> Any:
     return None if context is None else context.app.json
 
 
+def _current_application() -> Flask | None:
+    context = current.get(None)
+    return None if context is None else context.app
+
+
 def _current_config() -> Config | None:
     context = current.get(None)
     return None if context is None else context.app.config
@@ -655,3 +662,4 @@ def _current_config() -> Config | None:
 
 _json.set_provider_lookup(_current_json_provider)
 set_config_lookup(_current_config)
+set_application_lookup(_current_application)

@@ -30,9 +30,9 @@ class FormDataRoutingRedirect(AssertionError):
 
     def __init__(self, method: str, url: str, new_url: str) -> None:
         super().__init__(
-            f"A {method} request to {url!r} would be redirected to {new_url!r}, and its body would "
-            "be lost. Send it to the latter at once. (Debug mode says so; otherwise the client is "
-            "redirected.)"
+            f"A {method} request to {url!r} would be redirected to the canonical URL {new_url!r}, "
+            "and its body would be lost. Send it to the latter at once. (Debug mode says so; "
+            "otherwise the client is redirected.)"
         )
 
 

@@ -19,6 +19,7 @@ from asyncflask.ctx import (
     current,
     missing,
 )
+from asyncflask.logging import set_errors_lookup
 from asyncflask.messages.request import Request
 from asyncflask.messages.websocket import Websocket
 
@@ -64,6 +65,13 @@ def _find_context(kind: str) -> Callable[[], Any]:
         return found
 
     return find
+
+
+def _current_errors() -> Any:
+    context = current.get(None)
+    connection = None if context is None else context.connection_context
+    environ = {} if connection is None else connection.scope.get("asyncflask.environ", {})
+    return environ.get("wsgi.errors")
 
 
 class _Proxy:
@@ -247,3 +255,5 @@ websocket_ctx: WebsocketContext = cast(
     WebsocketContext, _Proxy(_find_context("websocket"), "websocket_ctx")
 )
 """The context of the WebSocket that is being handled."""
+
+set_errors_lookup(_current_errors)

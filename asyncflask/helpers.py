@@ -28,7 +28,14 @@ from werkzeug.sansio.utils import get_host
 from werkzeug.utils import redirect as _redirect
 
 from asyncflask.assets import add_version
-from asyncflask.concurrency import aclose_iterable, close_iterable, resolve
+from asyncflask.concurrency import (
+    Pending,
+    aclose_iterable,
+    close_iterable,
+    is_async_callable,
+    resolve,
+    running_loop,
+)
 from asyncflask.ctx import current, current_connection, missing, within
 from asyncflask.files import send_file as send_file
 from asyncflask.files import send_from_directory as send_from_directory
@@ -304,19 +311,13 @@ def flash(message: str, category: str = "message") -> None:
 
     :param message: text; ``Markup`` stays markup.
     :param category: such as ``"error"``, ``"info"`` or ``"warning"``.
-    :returns: nothing; ``await flash(...)``, as Quart's code has it, works too.
+    :returns: nothing; ``await flash(...)``, as Quart's code has it, works too. In ``async def``
+        code ``async def`` receivers of ``message_flashed`` are told by that ``await``.
     :raises RuntimeError: there is no request, or no secret key.
     """
     # Assigned anew, because a session need not notice changes inside its values.
     session["_flashes"] = [*session.get("_flashes", ()), (category, message)]
-    if message_flashed.receivers:
-        app = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
-        sent = message_flashed.send(
-            app, _async_wrapper=app.ensure_sync, message=message, category=category
-        )
-        for receiver, result in sent:
-            _refuse_coroutine(receiver, result)
-    return cast(None, _done)
+    return cast(None, _tell_of_flash(message, category) if message_flashed.receivers else _done)
 
 
 class _Done:
@@ -330,13 +331,20 @@ class _Done:
 _done = _Done()
 
 
-def _refuse_coroutine(receiver: Callable[..., Any], result: Any) -> None:
-    if hasattr(result, "close") and hasattr(result, "__await__"):
-        result.close()
-        raise RuntimeError(
-            f"{receiver!r} receives 'message_flashed' and is 'async def', but flash() was called "
-            "in 'async def' code, where it cannot wait for it. Make the receiver 'def'."
-        )
+def _tell_of_flash(message: str, category: str) -> Awaitable[None]:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
+    awaited = []
+    for receiver in message_flashed.receivers_for(app):
+        if running_loop() is not None and is_async_callable(receiver):
+            awaited.append(receiver)
+        else:
+            app.ensure_sync(receiver)(app, message=message, category=category)
+
+    async def tell() -> None:
+        for receiver in awaited:
+            await receiver(app, message=message, category=category)
+
+    return Pending(tell, "flash(...)") if awaited else _done
 
 
 @overload

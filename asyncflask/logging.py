@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from werkzeug.local import LocalProxy
@@ -20,10 +21,19 @@ if TYPE_CHECKING:
         def debug(self) -> bool: ...
 
 
-#: Standard error as it is at the moment of writing, also where ``sys.stderr`` was replaced later.
-#: It has Flask's name so that a logging configuration can move over:
-#: ``ext://asyncflask.logging.wsgi_errors_stream``.
-wsgi_errors_stream = cast(TextIO, LocalProxy(lambda: sys.stderr))
+_request_errors: Callable[[], TextIO | None] = lambda: None  # noqa: E731
+
+
+def set_errors_lookup(lookup: Callable[[], TextIO | None]) -> None:
+    """Say where the error stream of the current request is found; the context does."""
+    global _request_errors
+    _request_errors = lookup
+
+
+#: Standard error as it is at the moment of writing, also where ``sys.stderr`` was replaced later;
+#: in a test that gave its request an ``errors_stream``, that. It has Flask's name so that a logging
+#: configuration can move over: ``ext://asyncflask.logging.wsgi_errors_stream``.
+wsgi_errors_stream = cast(TextIO, LocalProxy(lambda: _request_errors() or sys.stderr))
 
 #: The handler an application's logger gets where logging is not configured.
 default_handler = logging.StreamHandler(wsgi_errors_stream)

@@ -90,7 +90,8 @@ class SessionInterface:
     """Opens and saves sessions. Subclass it and write :meth:`open_session`, :meth:`save_session`.
 
     Both may be ``async def``. Then the session is opened before the first hook, otherwise at the
-    first access; in both cases it is saved only where it was accessed. Assign an instance to
+    first access; in both cases it is saved only where it was accessed (see :attr:`each_request`).
+    Assign an instance to
     ``app.session_interface`` before the application starts.
     """
 
@@ -98,6 +99,10 @@ class SessionInterface:
     null_session_class = NullSession
     #: Whether sessions are pickled, for extensions that want to know.
     pickle_based = False
+
+    #: Open and save the session of each request, as Flask does, not only where it is used. What
+    #: nothing has used is not ``accessed``.
+    each_request = False
 
     def make_null_session(self, app: Flask) -> NullSession:
         """Return what stands for the session when :meth:`open_session` gave None."""
@@ -180,7 +185,7 @@ class SessionInterface:
     def save_session(
         self, app: Flask, session: SessionMixin, response: Response
     ) -> MaybeAwaitable[None]:
-        """Save a session that was accessed. Called after all hooks, before the response is sent."""
+        """Save a session that was opened. Called after all hooks, before the response is sent."""
         raise NotImplementedError(f"{type(self).__name__} has to define 'save_session'.")
 
 
@@ -279,10 +284,11 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Write the cookie where it is due; delete it where the session was emptied."""
+        accessed = session.accessed  # by others: the questions below are accesses, too
         sets_cookie = self.should_set_cookie(app, session) if session else session.modified
         if sets_cookie:
             self._set_cookie(app, session, response)
-        if sets_cookie or session.accessed:
+        if sets_cookie or accessed:
             _vary_on_cookie(response)
         if isinstance(session, SecureCookieSession):
             session.saved = True

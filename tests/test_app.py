@@ -23,6 +23,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse
 from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import RequestRedirect
 
 from asyncflask import (
     Config,
@@ -38,6 +39,7 @@ from asyncflask import (
     request,
     session,
 )
+from asyncflask.exceptions import FormDataRoutingRedirect
 from asyncflask.json.provider import DefaultJSONProvider
 from asyncflask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from asyncflask.testing import FlaskClient
@@ -580,3 +582,31 @@ async def test_a_dropped_application_is_freed(tmp_path: Path) -> None:
     unused = weakref.ref(Flask("shop"))
     gc.collect()
     assert unused() is None
+
+
+def test_an_application_that_is_not_served_is_freed_at_once() -> None:
+    """It stands in no reference cycle, as Flask's: suites of tests make many."""
+    gc.disable()
+    try:
+        app = Flask("freed", static_folder="static")
+        app.add_url_rule("/", view_func=lambda: "", endpoint="index")
+        assert app.view_functions["static"]
+        reference = weakref.ref(app)
+        del app
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+def test_in_debug_mode_a_redirect_that_loses_a_body_explains_itself() -> None:
+    """It names both addresses, as in Flask. Bodies of the usual redirects (308) are kept."""
+
+    app = Flask("debug", static_folder=None)
+    app.debug = True
+    with app.test_request_context("/here?x=1", method="POST", base_url="http://a.test/root/"):
+        error = RequestRedirect("/root/there")
+        error.code = 301
+        request.routing_exception = error
+        with pytest.raises(FormDataRoutingRedirect) as info:
+            app.raise_routing_exception(request)
+    assert "to the canonical URL 'http://a.test/root/there'" in str(info.value)

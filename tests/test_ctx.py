@@ -827,3 +827,24 @@ def test_a_connection_is_one_of_two_kinds(app: Flask) -> None:
         assert not base.has_form
         assert context.connection is context.request
     assert issubclass(WebsocketContext, ConnectionContext)
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_a_context_entered_within_itself_is_torn_down_once(kind: str) -> None:
+    """`with app_ctx:` in a view, as for a callback that runs later; Flask counts, too."""
+    ended: list[str] = []
+    app = Flask(__name__, static_folder=None)
+    app.teardown_request(lambda exc: ended.append("request"))
+    app.teardown_appcontext(lambda exc: ended.append("app"))
+
+    def index() -> str:
+        with app_ctx, request_ctx:
+            return f"{request.path} {ended}"
+
+    async def async_index() -> str:
+        async with app_ctx, request_ctx:
+            return f"{request.path} {ended}"
+
+    app.add_url_rule("/", view_func=index if kind == "def" else async_index, endpoint="index")
+    assert app.sync_test_client().get("/").text == "/ []"
+    assert ended == ["request", "app"]

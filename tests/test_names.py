@@ -70,10 +70,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "lock_class": "asyncio's, always",
         "send_push_promise": "asyncflask.make_push_promise() sends it",
     },
-    "quart.Websocket": {
-        "buffer_class": _CONSTRUCTOR,
-        "json_module": "app.json is the provider",
-    },
+    "quart.Websocket": {"json_module": "app.json is the provider"},
     "quart.Response": {
         "data_body_class": _CONSTRUCTOR,
         "file_body_class": _CONSTRUCTOR,

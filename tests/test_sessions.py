@@ -487,6 +487,67 @@ async def test_a_sync_interface_is_asked_at_the_first_access() -> None:
     assert "vary" not in response.headers
 
 
+@pytest.mark.parametrize("interface_class", [MemoryInterface, AsyncMemoryInterface])
+async def test_an_interface_can_ask_for_every_request(
+    interface_class: type[MemoryInterface],
+) -> None:
+    """Then all are opened and saved, as in Flask, whether they use the session or not."""
+
+    class EachRequest(interface_class):  # type: ignore[valid-type, misc]
+        each_request = True
+
+    app = make_app()
+    app.session_interface = interface = EachRequest()
+    app.add_url_rule("/", view_func=lambda: "no session", endpoint="index")
+    client = app.test_client()
+    for path in ("/", "/missing"):
+        await client.get(path)
+        assert interface.calls == ["open", "save"]
+        interface.calls.clear()
+
+
+async def test_a_session_that_could_not_be_opened_is_not_saved() -> None:
+    """The answer says that something went wrong, and no more does."""
+
+    class Failing(MemoryInterface):
+        each_request = True
+
+        def open_session(self, app: Flask, request: Any) -> Any:
+            raise OSError("no store")
+
+    app = make_app()
+    app.testing = False
+    app.session_interface = interface = Failing()
+    app.add_url_rule("/", view_func=lambda: "never reached", endpoint="index")
+    assert (await app.test_client().get("/")).status_code == 500
+    assert interface.calls == []
+
+
+def test_a_permanent_session_can_be_refreshed_by_every_request() -> None:
+    """Side by side with Flask, which does it by itself."""
+
+    class EachRequest(SecureCookieSessionInterface):
+        each_request = True
+
+    def headers_of(app: Any, proxy: Any, make_client: Any) -> list[Any]:
+        def login() -> str:
+            proxy["user"] = 1
+            proxy.permanent = True
+            return ""
+
+        app.add_url_rule("/login", view_func=login)
+        app.add_url_rule("/other", view_func=lambda: "", endpoint="other")
+        client = make_client()
+        answers = [client.get(path) for path in ("/other", "/login", "/other", "/missing")]
+        return [(r.headers.get("Vary"), "Set-Cookie" in r.headers) for r in answers]
+
+    app, theirs = make_app(), flask.Flask(__name__)
+    app.session_interface = EachRequest()
+    theirs.secret_key = app.secret_key
+    expected = headers_of(theirs, flask.session, theirs.test_client)
+    assert headers_of(app, session, app.sync_test_client) == expected
+
+
 def test_an_interface_has_to_define_two_methods() -> None:
     """What is missing is named."""
     app, interface = make_app(), SessionInterface()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,8 @@ class BackgroundTasks(set[asyncio.Task[Any]]):
 
     def __init__(self, app: Serving) -> None:
         super().__init__()
-        self._app = app
+        # No cycle: an application that is not served any more is freed at once, as in Flask.
+        self._app: Serving = weakref.proxy(app)
 
     def start(self, name: str, run: Callable[[], Awaitable[Any]]) -> None:
         """Run ``run()`` as a task on the loop that runs here."""

@@ -71,6 +71,7 @@ class Dispatch:
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
         self._json = self._json_headers()
         self._opens_session = plan.opens_session_first
+        self._saves_all = app.session_interface.each_request
         self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
         self._awaits_make_response = is_async_callable(app.make_response)
 
@@ -259,7 +260,7 @@ class Dispatch:
             response = await function(response)
             if response is None:
                 raise _returned_none(function)
-        if context._session is not None:
+        if context._session is not None or self._saves_all:
             await self._save_session(context, response)
         return response
 
@@ -304,7 +305,12 @@ class Dispatch:
         )
 
     async def _save_session(self, context: ConnectionContext, response: Response) -> None:
-        app, session = self._app, context.session
+        app, session = self._app, context._session
+        if session is None:  # nothing has used the one that was opened
+            session = context.opened_session
+            if session is None:  # the request has failed before
+                return
+            session.accessed = False
         if app.session_interface.is_null_session(session):
             return
         await settle(context, app.session_interface.save_session(app, session, response))

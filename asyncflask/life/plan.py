@@ -251,8 +251,9 @@ def build_endpoint(
 
 
 def _opens_session_first(app: Flask) -> bool:
-    """Whether sessions have to be opened before the hooks, because that must be awaited."""
-    return is_async_callable(app.session_interface.open_session)
+    """Whether sessions are opened before the hooks: awaited, or those of all requests."""
+    interface = app.session_interface
+    return interface.each_request or is_async_callable(interface.open_session)
 
 
 def _adapter(app: Flask) -> Callable[[Any], Any]:

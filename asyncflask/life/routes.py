@@ -6,8 +6,9 @@ part in the table as a literal prefix, any other is tried after the rules, in or
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import URLPath
@@ -117,13 +118,18 @@ class Router(StarletteRouter):
 
     def __init__(self, flask: Flask, lifespan: Any) -> None:
         super().__init__(lifespan=lifespan)
-        self.flask = flask
+        self._flask = weakref.ref(flask)  # no cycle: an application is freed at once, as in Flask
         self._matcher: Matcher | None = None
         self._uses_hosts = False
         self._look_up: Callable[[str, str, str, bool], Any] | None = None
         self._foreign: tuple[BaseRoute, ...] = ()
         #: Says which requests are refused before they are matched.
         self.refuse: Callable[[Scope], Found | None] = refuse
+
+    @property
+    def flask(self) -> Flask:
+        """The application, which owns this."""
+        return cast("Flask", self._flask())
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request that was given to the router itself."""
@@ -195,7 +201,8 @@ class Router(StarletteRouter):
 
     def match(self, context: ConnectionContext) -> None:
         """Find the route for a context that was made by hand, and tell the context."""
-        route, endpoint, params, error = self.find(context.scope)
+        scope = context.scope
+        route, endpoint, params, error = self.refuse(scope) or self.find(scope)
         if endpoint is None and error is None:
             name = getattr(route, "name", "")
             view = self.flask.view_functions.get(name)

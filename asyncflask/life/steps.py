@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+from urllib.parse import urljoin
 
 from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException
 from werkzeug.routing import RequestRedirect
@@ -169,7 +170,8 @@ class Steps:
             and exc.code not in (307, 308)
             and request.method not in ("GET", "HEAD", "OPTIONS")
         ):
-            raise FormDataRoutingRedirect(request.method, request.url, exc.new_url)
+            new_url = urljoin(request.root_url, exc.new_url)
+            raise FormDataRoutingRedirect(request.method, request.url, new_url)
         raise exc
 
     def trap_http_exception(self, e: Exception) -> bool:

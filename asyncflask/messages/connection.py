@@ -6,14 +6,17 @@ Werkzeug's vocabulary over an ASGI scope, with every attribute made when it is a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from werkzeug.datastructures import Headers, MultiDict
-from werkzeug.datastructures.mixins import ImmutableHeadersMixin
 from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.sansio.request import Request as SansIORequest
 
+import asyncflask.json as json
+from asyncflask.config import DEFAULT_CONFIG
 from asyncflask.lazy import lazy
 from asyncflask.messages.forms import parse_urlencoded
 
@@ -49,10 +52,48 @@ class JSONCodec(Protocol):
         """Return the value of a JSON text; a ``ValueError`` tells what is wrong with it."""
 
 
-class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]  # as Werkzeug's own
-    """Werkzeug's ``Headers`` over the raw ones of an ASGI scope: read-only, decoded when asked.
+_current_application: Callable[[], Application | None] = lambda: None  # noqa: E731
 
-    Names show in title case and are looked up in any; values are Latin-1, as in WSGI.
+
+def set_application_lookup(lookup: Callable[[], Application | None]) -> None:
+    """Say where the current application is found; the context does."""
+    global _current_application
+    _current_application = lookup
+
+
+class AnyApplication:
+    """The application of whichever context is active; without one, Werkzeug's limits hold."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The current application's configuration, or the defaults."""
+        app = _current_application()
+        return _DEFAULTS if app is None else app.config
+
+    @property
+    def json(self) -> JSONCodec:
+        """The current application's JSON provider, or the default one."""
+        return cast("JSONCodec", json)
+
+    @property
+    def debug(self) -> bool:
+        """Whether the current application is in debug mode."""
+        app = _current_application()
+        return app is not None and app.debug
+
+
+#: Of a request that belongs to no application.
+_DEFAULTS = {**DEFAULT_CONFIG, "MAX_CONTENT_LENGTH": None}
+
+#: What a request made by hand without an application has for one.
+any_application = AnyApplication()
+
+
+class RequestHeaders(Headers):
+    """Werkzeug's ``Headers`` over the raw ones of an ASGI scope, decoded when asked.
+
+    Names show in title case and are looked up in any; values are Latin-1, as in WSGI. A change is
+    seen by whoever asks these headers, and not by the scope.
 
     :param raw: pairs of bytes, with the names in lower case, as ASGI says.
     """
@@ -84,8 +125,8 @@ class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]  # a
     def __len__(self) -> int:
         return len(self._raw)
 
-    def copy(self) -> Headers:  # type: ignore[override]  # as ImmutableMultiDict.copy
-        """Return a copy that can be changed."""
+    def copy(self) -> Headers:  # type: ignore[override]  # the scope's bytes are not its own
+        """Return a copy, with the names as they show."""
         return Headers(self._list)
 
     if not TYPE_CHECKING:  # pragma: no branch - the overloads are those of `Headers`
@@ -113,6 +154,23 @@ class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]  # a
             if isinstance(key, slice):
                 return Headers(self._list[key])
             return super().__getitem__(key)
+
+
+def _changing(name: str) -> Callable[..., Any]:
+    """Return a method of ``Headers`` that changes the raw headers, too."""
+    method = getattr(Headers, name)
+
+    @functools.wraps(method)
+    def change(self: RequestHeaders, *args: Any, **kwargs: Any) -> Any:
+        result = method(self, *args, **kwargs)
+        self._raw = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in self._list]
+        return result
+
+    return change
+
+
+for _name in ("__delitem__", "__setitem__", "_del_key", "add", "clear", "pop", "set"):
+    setattr(RequestHeaders, _name, _changing(_name))  # the others call these
 
 
 class Connection(SansIORequest):
@@ -200,7 +258,7 @@ class Connection(SansIORequest):
 
     @lazy
     def headers(self) -> Headers:
-        """The headers, read-only."""
+        """The headers. Changes are for this application; the scope has those that came."""
         raw = self.scope["headers"]
         return RequestHeaders(raw if type(raw) is list else list(raw))
 
@@ -286,6 +344,10 @@ def _wsgi_environ(request: Connection) -> dict[str, Any]:
         "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": request.scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
         "werkzeug.request": request,
     }
     client = request.scope.get("client")

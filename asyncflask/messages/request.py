@@ -20,7 +20,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from asyncflask.concurrency import ReadyBytes, awaited, resolve
 from asyncflask.lazy import lazy
 from asyncflask.messages.body import Body, BodyFile, check_def_code, no_body
-from asyncflask.messages.connection import Application, Connection
+from asyncflask.messages.connection import Application, Connection, any_application
 from asyncflask.messages.forms import (
     FORM_TYPES,
     Files,
@@ -38,6 +38,25 @@ T = TypeVar("T")
 _unset: Any = object()
 
 
+class _Limit:
+    """A limit that is the configuration's until a request is given its own.
+
+    :param key: of the configuration.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __get__(self, request: BaseRequest | None, owner: type) -> int | None:
+        if request is None:  # asked of the class, by a tool
+            return None
+        limit: int | None = request.__dict__.get(self._key, _unset)
+        return request.app.config[self._key] if limit is _unset else limit
+
+    def __set__(self, request: BaseRequest, value: int | None) -> None:
+        request.__dict__[self._key] = value
+
+
 class BaseRequest(Connection):
     """What a request offers to ``def`` and ``async def`` code alike.
 
@@ -45,7 +64,8 @@ class BaseRequest(Connection):
 
     :param scope: the ASGI scope. Its ``route`` and ``path_params`` say what was matched.
     :param receive: the ASGI ``receive``; only :attr:`body` calls it.
-    :param app: the application, for its configuration and its JSON provider.
+    :param app: the application, for its configuration and its JSON provider; that of whichever
+        context is active where none is given.
     :param loop: the event loop that serves the request; None for one made by hand.
     """
 
@@ -62,7 +82,7 @@ class BaseRequest(Connection):
         scope: Scope,
         receive: Receive = no_body,
         *,
-        app: Application,
+        app: Application = any_application,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.scope = scope
@@ -97,17 +117,10 @@ class BaseRequest(Connection):
         if "body" in self.__dict__:
             self.body.limit = value
 
-    @lazy
-    def max_form_memory_size(self) -> int | None:
-        """The most bytes over all fields of a form; by default ``MAX_FORM_MEMORY_SIZE``."""
-        size: int | None = self.app.config["MAX_FORM_MEMORY_SIZE"]
-        return size
-
-    @lazy
-    def max_form_parts(self) -> int | None:
-        """The most fields and files of a form; by default ``MAX_FORM_PARTS``."""
-        parts: int | None = self.app.config["MAX_FORM_PARTS"]
-        return parts
+    #: The most bytes over all fields of a form; by default ``MAX_FORM_MEMORY_SIZE``.
+    max_form_memory_size = _Limit("MAX_FORM_MEMORY_SIZE")
+    #: The most fields and files of a form; by default ``MAX_FORM_PARTS``.
+    max_form_parts = _Limit("MAX_FORM_PARTS")
 
     @lazy
     def body(self) -> Body:

@@ -376,6 +376,10 @@ class Response(SansIOResponse):
             # Before the range: a download must not go on with another version (RFC 9110, 13.2.2).
             if not is_resource_modified(**conditions):
                 self.status_code = 412 if parse_etags(get("if-match")) else 304
+                if self.status_code == 304:
+                    self.headers.pop("Content-Length", None)
+                    if not self.is_streamed:
+                        self.response = b""
             elif accept_ranges:
                 self._apply_range(get("range"), conditions, complete_length)
         except OverflowError:  # a date with a year that none has: no condition (RFC 9110, 13.1.3)

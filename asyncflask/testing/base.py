@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import Cookie as JarCookie
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TextIO, TypedDict, Unpack, cast
 from urllib.parse import unquote, urlsplit
 
 from werkzeug.datastructures import Authorization
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 else:
     BaseClient = object
 
+
+#: What Flask's client calls itself.
+_USER_AGENT = f"Werkzeug/{version('werkzeug')}"
 
 #: Where the jar notes that a cookie is ``Secure``.
 _SECURE = "asyncflask.secure"
@@ -51,6 +55,7 @@ class FlaskOptions(TypedDict, total=False):
     mimetype: str | None
     environ_base: Mapping[str, Any] | None
     environ_overrides: Mapping[str, Any] | None
+    errors_stream: TextIO | None
     scheme: str
     http_version: str
 
@@ -121,7 +126,14 @@ class ClientBase(BaseClient):
         )
         self._kept = KeptContext(application, self._asgi.scope_base)
         options["transport"] = self._make_transport(self._asgi)
+        own = httpx.Headers(options.get("headers"))
         super().__init__(**options)
+        # Only what the test says decides what a view sees: httpx would accept everything.
+        for name in ("Accept", "Accept-Encoding", "Connection"):
+            if name not in own:
+                del self.headers[name]
+        if "User-Agent" not in own:
+            self.headers["User-Agent"] = _USER_AGENT
         self.cookies.update(cookies)
 
     def _make_transport(self, asgi: ASGITransport) -> object:
@@ -158,8 +170,8 @@ class ClientBase(BaseClient):
         :param params: query arguments that are added to the URL's.
         :param scope_base: laid over the request's ASGI scope.
         :param flask: as for :func:`~asyncflask.testing.scope.wire_request`. ``data`` may also be
-            what ``content`` may be. ``environ_base``, ``environ_overrides``, ``scheme`` and
-            ``http_version`` are as for :func:`~asyncflask.testing.scope.make_scope`.
+            what ``content`` may be. ``environ_base``, ``environ_overrides``, ``errors_stream``,
+            ``scheme`` and ``http_version`` are as for :func:`~asyncflask.testing.scope.make_scope`.
         """
         if _is_streamed(flask.get("data")):
             content = flask.pop("data")
@@ -171,6 +183,7 @@ class ClientBase(BaseClient):
             _to_pairs(headers),
             {**self.environ_base, **(flask.pop("environ_base", None) or {})},
             flask.pop("environ_overrides", None),
+            flask.pop("errors_stream", None),
         )
         if unknown := flask.keys() - _KNOWN:
             raise TypeError(

@@ -214,7 +214,7 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
     async def open(
         self, path: Any = "/", *, method: str = "GET", **options: Unpack[SendOptions]
     ) -> TestResponse:
-        """Make a request, as Flask's ``client.open``.
+        """Make a request, as Flask's ``client.open``; ``get``, ``post`` and so on call it.
 
         :param path: as for :meth:`request`; or an ``EnvironBuilder``, an environ or a request of
             Werkzeug's, which describe it all.
@@ -226,44 +226,44 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
 
     async def get(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a GET request."""
-        return await self.request("GET", url, **options)
+        return await self.open(url, method="GET", **options)
 
     async def post(
         self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]
     ) -> TestResponse:
         """Make a POST request."""
-        return await self.request("POST", url, **options)
+        return await self.open(url, method="POST", **options)
 
     async def put(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a PUT request."""
-        return await self.request("PUT", url, **options)
+        return await self.open(url, method="PUT", **options)
 
     async def patch(
         self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]
     ) -> TestResponse:
         """Make a PATCH request."""
-        return await self.request("PATCH", url, **options)
+        return await self.open(url, method="PATCH", **options)
 
     async def delete(
         self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]
     ) -> TestResponse:
         """Make a DELETE request."""
-        return await self.request("DELETE", url, **options)
+        return await self.open(url, method="DELETE", **options)
 
     async def head(
         self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]
     ) -> TestResponse:
         """Make a HEAD request."""
-        return await self.request("HEAD", url, **options)
+        return await self.open(url, method="HEAD", **options)
 
     async def options(
         self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]
     ) -> TestResponse:
         """Make an OPTIONS request."""
-        return await self.request("OPTIONS", url, **options)
+        return await self.open(url, method="OPTIONS", **options)
 
     async def trace(
         self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]
     ) -> TestResponse:
         """Make a TRACE request."""
-        return await self.request("TRACE", url, **options)
+        return await self.open(url, method="TRACE", **options)

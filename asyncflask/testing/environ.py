@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from werkzeug import test
 from werkzeug.datastructures import EnvironHeaders, Headers
@@ -96,6 +97,44 @@ def request_options(environ: dict[str, Any]) -> dict[str, Any]:
         headers.pop("Content-Length", None)
         options["content"] = body
     return options
+
+
+def scope_of(environ: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return an environ (PEP 3333) as an ASGI scope and a body, with nothing put right."""
+    headers = [
+        (key.removeprefix(_HEADER).replace("_", "-").lower().encode("latin-1"), _wire(key, value))
+        for key, value in environ.items()
+        if key.startswith(_HEADER) or (value and key in ("CONTENT_TYPE", "CONTENT_LENGTH"))
+    ]
+    root = environ.get("SCRIPT_NAME", "").rstrip("/")
+    path = f"{root}{environ.get('PATH_INFO', '')}"
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
+        "method": environ["REQUEST_METHOD"],
+        "scheme": environ["wsgi.url_scheme"],
+        "path": _text(path),
+        "raw_path": quote(path.encode("latin-1")).encode(),
+        "query_string": environ.get("QUERY_STRING", "").encode("latin-1"),
+        "root_path": _text(root),
+        "headers": headers,
+        "server": (environ["SERVER_NAME"], int(environ["SERVER_PORT"])),
+        "extensions": {},
+        "asyncflask.environ": dict(environ),
+    }
+    if "REMOTE_ADDR" in environ:
+        scope["client"] = (environ["REMOTE_ADDR"], int(environ.get("REMOTE_PORT", 0)))
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    return scope, environ["wsgi.input"].read(length) if length else b""
+
+
+def _wire(key: str, value: str) -> bytes:
+    """Return a header's value; of a host in another alphabet its form in DNS."""
+    if key == "HTTP_HOST" and not value.isascii():
+        with suppress(UnicodeError):
+            return value.encode("idna")
+    return value.encode("latin-1", "replace")
 
 
 def lay_over(environ: Mapping[str, Any], headers: Headers, scope: MutableMapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from urllib.parse import unquote, urlsplit
 
 from werkzeug.datastructures import FileStorage, Headers, MultiDict
@@ -70,6 +70,7 @@ def make_scope(
     scope_base: Mapping[str, Any] | None = None,
     environ_base: Mapping[str, Any] | None = None,
     environ_overrides: Mapping[str, Any] | None = None,
+    errors_stream: TextIO | None = None,
     headers: HeadersValue | None = None,
     **options: Any,
 ) -> tuple[Scope, bytes]:
@@ -82,10 +83,11 @@ def make_scope(
     :param scope_base: laid over the scope, such as ``{"client": ("203.0.113.7", 4711)}``.
     :param environ_base: and ``environ_overrides``: the same in WSGI's terms, before and after the
         other arguments: ``REMOTE_ADDR``, ``HTTP_...``; Flask's.
+    :param errors_stream: where the application's logger writes while it handles the request.
     :param options: the other arguments of :func:`wire_request`, and Quart's ``scheme`` and
         ``http_version``.
     """
-    own, extra = merge_environ(headers, environ_base, environ_overrides)
+    own, extra = merge_environ(headers, environ_base, environ_overrides, errors_stream)
     options = {"subdomain": subdomain, "url_scheme": url_scheme, **options}
     extra.update(take_quarts(options))
     wire = wire_request(app, path, base_url=base_url, headers=own, **options)
@@ -117,6 +119,7 @@ def merge_environ(
     headers: HeadersValue | None,
     environ_base: Mapping[str, Any] | None,
     environ_overrides: Mapping[str, Any] | None,
+    errors_stream: TextIO | None = None,
 ) -> tuple[Headers, dict[str, Any]]:
     """Return the headers, and the entries of the scope, of a request's headers and environs."""
     own, merged, scope = Headers(headers), Headers(), dict[str, Any]()
@@ -124,6 +127,8 @@ def merge_environ(
     for name in {name.lower() for name in own.keys()}:  # noqa: SIM118 - not a mapping
         merged.setlist(name, own.getlist(name))
     lay_over(environ_overrides or {}, merged, scope)
+    if errors_stream is not None:
+        lay_over({"wsgi.errors": errors_stream}, merged, scope)
     return merged, scope
 
 

@@ -194,7 +194,7 @@ class SyncClient(ClientBase, httpx.Client):
     def open(
         self, path: Any = "/", *, method: str = "GET", **options: Unpack[SendOptions]
     ) -> TestResponse:
-        """Make a request, as Flask's ``client.open``.
+        """Make a request, as Flask's ``client.open``; ``get``, ``post`` and so on call it.
 
         :param path: as for :meth:`request`; or an ``EnvironBuilder``, an environ or a request of
             Werkzeug's, which describe it all.
@@ -206,35 +206,35 @@ class SyncClient(ClientBase, httpx.Client):
 
     def get(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a GET request."""
-        return self.request("GET", url, **options)
+        return self.open(url, method="GET", **options)
 
     def post(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a POST request."""
-        return self.request("POST", url, **options)
+        return self.open(url, method="POST", **options)
 
     def put(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a PUT request."""
-        return self.request("PUT", url, **options)
+        return self.open(url, method="PUT", **options)
 
     def patch(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a PATCH request."""
-        return self.request("PATCH", url, **options)
+        return self.open(url, method="PATCH", **options)
 
     def delete(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a DELETE request."""
-        return self.request("DELETE", url, **options)
+        return self.open(url, method="DELETE", **options)
 
     def head(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a HEAD request."""
-        return self.request("HEAD", url, **options)
+        return self.open(url, method="HEAD", **options)
 
     def options(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make an OPTIONS request."""
-        return self.request("OPTIONS", url, **options)
+        return self.open(url, method="OPTIONS", **options)
 
     def trace(self, url: httpx.URL | str = "/", **options: Unpack[SendOptions]) -> TestResponse:
         """Make a TRACE request."""
-        return self.request("TRACE", url, **options)
+        return self.open(url, method="TRACE", **options)
 
 
 class _SyncTransport(httpx.BaseTransport):

@@ -143,7 +143,7 @@ async def test_starlettes_middleware_works(kind: str) -> None:
 
     app.register_blueprint(api)
     async with app.test_client() as client:
-        origin = {"Origin": "https://example.org"}
+        origin = {"Origin": "https://example.org", "Accept-Encoding": "gzip"}
         response = await client.post("/api/", headers=origin)
         assert response.text == "5" * 100
         assert response.headers["Content-Encoding"] == "gzip"

@@ -488,6 +488,22 @@ def test_conditions_are_answered_as_werkzeug_does(
     assert body["body"] == b"".join(chunks)
 
 
+async def test_a_304_has_no_body_left() -> None:
+    """Functions that run after it find none, as in Quart; one that is streamed stays, unread."""
+    response = Response("0123456789")
+    response.add_etag()
+    headers = Headers({"If-None-Match": response.get_etag()[0]})
+    request = SansIORequest("GET", "http", None, "", "/", b"", headers, None)
+    response.content_length = 10
+    response.make_conditional(request)
+    assert (response.status_code, response.get_data()) == (304, b"")
+    assert "Content-Length" not in response.headers
+    streamed = Response(iter(["0123456789"]))
+    streamed.set_etag(headers["If-None-Match"])
+    streamed.make_conditional(request)
+    assert (streamed.status_code, await streamed.get_data()) == (304, b"0123456789")
+
+
 def test_make_conditional_gives_the_response_back() -> None:
     """It sets no date: ASGI servers do, and two of them would be one too many."""
     request = SansIORequest("GET", "http", None, "", "/", b"", Headers(), None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import flask
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,7 +14,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from asyncflask.testing import FlaskClient
+from asyncflask import Flask, request
+from asyncflask.testing import FlaskClient, SyncClient
 from tests.testing.apps import Dressed, echo_app
 
 
@@ -176,3 +179,56 @@ class TestCookies:
         """An option of httpx."""
         client = FlaskClient(Dressed(cookie_app()), cookies={"a": "1"})
         assert (await client.get("/")).text == "a=1"
+
+
+def test_a_client_sends_what_flasks_sends() -> None:
+    """No `Accept` that the test has not given: views choose by it. Side by side."""
+
+    def seen(app: Any, proxy: Any, make_client: Any) -> list[Any]:
+        app.add_url_rule("/", view_func=lambda: dict(proxy.headers), endpoint="index")
+        client = make_client()
+        return [client.get("/", headers=headers).get_json() for headers in ({}, {"Accept": "a/b"})]
+
+    ours, theirs = Flask("headers"), flask.Flask("headers")
+    expected = seen(theirs, flask.request, theirs.test_client)
+    assert seen(ours, request, ours.sync_test_client) == expected
+
+
+def test_headers_of_a_client_are_sent_with_every_request() -> None:
+    """They stand for its own."""
+    app = Flask("headers")
+    app.add_url_rule("/", view_func=lambda: dict(request.headers), endpoint="index")
+    client = app.sync_test_client(headers={"User-Agent": "mine", "Accept": "a/b"})
+    headers = client.get("/").get_json()
+    assert (headers["User-Agent"], headers["Accept"]) == ("mine", "a/b")
+
+
+async def test_open_stands_behind_every_method() -> None:
+    """A subclass that replaces it sees all requests, as in Flask and Quart."""
+    asked: list[tuple[str, str]] = []
+
+    class Sync(SyncClient):
+        def open(self, path: Any = "/", *, method: str = "GET", **options: Any) -> Any:
+            asked.append((method, path))
+            return super().open(path, method=method, **options)
+
+    class Async(FlaskClient):
+        async def open(self, path: Any = "/", *, method: str = "GET", **options: Any) -> Any:
+            asked.append((method, path))
+            return await super().open(path, method=method, **options)
+
+    app = Flask("open")
+    app.test_client_class, app.sync_test_client_class = Async, Sync
+    methods = ["get", "post", "put", "patch", "delete", "head", "options", "trace"]
+    expected = [(method.upper(), "/x") for method in methods]
+    for method in methods:
+        await getattr(app.test_client(), method)("/x")
+    assert asked == expected
+    asked.clear()
+
+    def ask() -> None:
+        for method in methods:
+            getattr(app.sync_test_client(), method)("/x")
+
+    await asyncio.to_thread(ask)
+    assert asked == expected

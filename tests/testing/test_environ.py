@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +15,7 @@ from werkzeug.test import EnvironBuilder as WerkzeugBuilder
 from werkzeug.wrappers import Request
 
 from asyncflask import Flask, request
+from asyncflask.logging import default_handler, wsgi_errors_stream
 from asyncflask.testing import EnvironBuilder
 
 
@@ -146,3 +149,54 @@ def test_a_body_that_the_view_has_not_read_can_be_read_afterwards() -> None:
         assert request.args["vodka"] == "42"
         client.post("/", data={"file": (BytesIO(b"content"), "a.txt")})
         assert request.files["file"].read() == b"content"
+
+
+def test_a_context_is_made_of_an_environ() -> None:
+    """`app.request_context()` takes one, as Flask's; the view sees what Flask's sees."""
+
+    def seen(app: Any, proxy: Any) -> Any:
+        builder = WerkzeugBuilder(
+            "/é/x?q=%20",
+            "https://example.org:8443/roöt",
+            method="POST",
+            data=b"abc",
+            content_type="text/plain",
+            headers={"X-A": "é"},
+            environ_base={"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "81"},
+        )
+        with app.request_context(builder.get_environ()):
+            return [
+                *(proxy.method, proxy.url, proxy.root_path, proxy.path, proxy.headers["X-A"]),
+                *(proxy.mimetype, proxy.content_length, proxy.get_data(), proxy.remote_addr),
+            ]
+
+    ours, theirs = Flask("environ"), flask.Flask("environ")
+    assert seen(ours, request) == seen(theirs, flask.request)
+
+
+@pytest.mark.parametrize(("host", "status"), [("ąśź.com", 200), ("\x8a", 400)])
+def test_a_host_in_an_environ_may_be_in_any_alphabet(host: str, status: int) -> None:
+    """One that cannot be a host is refused, like one that a server has sent."""
+    app = Flask("environ")
+    app.add_url_rule("/", view_func=lambda: "hello", endpoint="index")
+    environ = WerkzeugBuilder().get_environ()
+    environ["HTTP_HOST"] = host
+    del environ["wsgi.input"]
+    with app.request_context(environ):
+        assert app.full_dispatch_request().status_code == status
+
+
+@pytest.mark.parametrize("make", ["client", "context"])
+def test_the_log_can_be_caught(make: str) -> None:
+    """`errors_stream` is where the logger writes during the request; Flask's."""
+    app, stream = Flask("caught"), io.StringIO()
+    app.logger.addHandler(default_handler)
+    app.add_url_rule("/", view_func=lambda: app.logger.error("a line") or "", endpoint="index")
+    if make == "client":
+        app.sync_test_client().get("/", errors_stream=stream)
+    else:
+        with app.test_request_context("/", errors_stream=stream):
+            app.logger.error("a line")
+            assert request.environ["wsgi.errors"] is stream
+    assert "ERROR in test_environ: a line" in stream.getvalue()
+    assert wsgi_errors_stream._get_current_object() is sys.stderr  # type: ignore[attr-defined]
