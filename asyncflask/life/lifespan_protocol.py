@@ -57,7 +57,8 @@ class Lifespan:
 
     async def _send(self, message: Message) -> None:
         self.answered = True
-        self._answer.set_result(message)
+        if not self._answer.done():  # there are applications that know no lifespan and send a page
+            self._answer.set_result(message)
 
     async def _pass_through(self, stage: Literal["startup", "shutdown"]) -> None:
         self._answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()

@@ -100,6 +100,14 @@ async def test_applications_without_a_lifespan_are_fine(tmp_path: Any) -> None:
         assert (await client.get("/returns/")).text == "ours"
 
 
+async def test_an_application_may_take_the_lifespan_for_a_request() -> None:
+    """One that never looks at the type of its scope answers with a page, and is served."""
+    app = make_app([])
+    app.mount("/page", PlainTextResponse("page"))
+    async with app.test_client() as client:
+        assert (await client.get("/page/")).text == "page"
+
+
 @pytest.mark.parametrize("kind", ["raises", "reports"])
 async def test_a_failure_at_start_stops_ours(kind: str) -> None:
     """The error says which application it was, and what has started is ended."""
