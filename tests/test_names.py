@@ -24,7 +24,11 @@ _FLASKS_NAME = "the class is called as in Flask: write 'from asyncflask import F
 _PLAIN = "a module of Quart's own"
 
 LEFT_OUT: dict[str, dict[str, str]] = {
-    "flask": {"sansio": _SANS_IO, "t": "the module 'typing', imported"},
+    "flask": {
+        "debughelpers": "private; Flask imports it when it is used",
+        "sansio": _SANS_IO,
+        "t": "the module 'typing', imported",
+    },
     "flask.Flask": {"wsgi_app": "ASGI servers serve this application; wrap 'asgi_app'"},
     "flask.Request": {
         "application": _WSGI,
