@@ -7,8 +7,8 @@ The package is laid out in floors; imports at run time go only down:
     app                                     the application, which composes everything
     testing, devserver, debug               tools that take the application as an argument
     life                                    what happens at start, in a request, at shutdown
-    registrar, blueprints, commands         what is registered before the start
-    templating, static, sse, views          features
+    registrar, declarations, blueprints     what is registered before the start
+    templating, static, sse, views, ...     features
     helpers, files, assets                  functions for views
     ctx, globals                            the context and its proxies
     messages, sessions                      requests, responses, sessions

@@ -21,7 +21,6 @@ from starlette.middleware import Middleware
 from werkzeug.exceptions import Aborter
 
 from asyncflask import helpers
-from asyncflask.concurrency import is_async_callable
 from asyncflask.config import DEFAULT_CONFIG, Config, ConfigAttribute
 from asyncflask.ctx import (
     AppContext,
@@ -30,6 +29,7 @@ from asyncflask.ctx import (
     WebsocketContext,
     _AppCtxGlobals,
     current,
+    current_connection,
 )
 from asyncflask.declarations import Declarations
 from asyncflask.exceptions import SetupError
@@ -37,7 +37,8 @@ from asyncflask.json.provider import DefaultJSONProvider, JSONProvider
 from asyncflask.lazy import lazy
 from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
-from asyncflask.life.lifespan import no_lifespan, serving
+from asyncflask.life.errors import from_starlette
+from asyncflask.life.lifespan import no_lifespan, run_lifespan
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
 from asyncflask.life.self_start import starts_itself
@@ -51,7 +52,7 @@ from asyncflask.logging import create_logger
 from asyncflask.messages.request import BaseRequest, Request
 from asyncflask.messages.response import Response
 from asyncflask.messages.websocket import BaseWebsocket, Websocket
-from asyncflask.registrar import setupmethod
+from asyncflask.registrar import checked_middleware, setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
 from asyncflask.templating import (
@@ -159,11 +160,11 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         # Starlette's own attributes, which tools made for it read. Its constructor is not called:
         # it would make a router of its own and set `debug`, which is the config's here.
         self.state = State()
-        router: Router = Router(self, lambda _app: serving(router.flask))
+        router: Router = Router(self, lambda _app: run_lifespan(router.flask))
         self.router = router
         self.max_body_size = None
         self.exception_handlers: dict[Any, ExceptionHandler] = {}
-        self.user_middleware = list(middleware)
+        self.user_middleware = checked_middleware(middleware)
         self.middleware_stack: ASGIApp | None = None
 
     def _add_static_rule(self, static_host: str | None) -> None:
@@ -244,8 +245,6 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler
     ) -> None:
         """Register a handler of Starlette's kind: ``handler(request, exc)``."""
-        from asyncflask.life.errors import from_starlette
-
         self.exception_handlers[exc_class_or_status_code] = handler
         self.register_error_handler(exc_class_or_status_code, from_starlette(handler))
 
@@ -295,11 +294,6 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
             and self.config["RESPONSE_TIMEOUT"] is None
             and not self.session_interface.each_request
         )
-
-    def _opens_session_first(self) -> bool:
-        """Whether sessions are opened before the hooks: awaited, or those of all requests."""
-        interface = self.session_interface
-        return interface.each_request or is_async_callable(interface.open_session)
 
     # Contexts.
 
@@ -363,8 +357,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
     def _current_scope(self) -> Scope | None:
         """The ASGI scope of the request or WebSocket that is being handled, if there is one."""
-        context = current.get(None)
-        connection = None if context is None else context.connection_context
+        connection = current_connection()
         return None if connection is None else connection.scope
 
     def do_teardown(self, context: AppContext, exc: BaseException | None = None) -> None:
@@ -393,9 +386,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
     def redirect(self, location: str, code: int = 302) -> Response:
         """Return a response that sends the client to ``location``."""
-        from werkzeug.utils import redirect
-
-        return cast(Response, redirect(location, code, cast(Any, self.response_class)))
+        return helpers.make_redirect(location, code, self.response_class)
 
     def log_exception(
         self, exc_info: tuple[type[BaseException], BaseException, TracebackType | None]
@@ -404,11 +395,6 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         scope = self._current_scope() or {}
         kind = "WebSocket" if scope.get("type") == "websocket" else scope.get("method")
         self.logger.error("Exception on %s [%s]", scope.get("path"), kind, exc_info=exc_info)
-
-    def _propagates(self) -> bool:
-        """Whether errors that nobody handles reach the server, or the test."""
-        propagate = self.config["PROPAGATE_EXCEPTIONS"]
-        return self.testing or self.debug if propagate is None else bool(propagate)
 
     def debug_response(self, context: ConnectionContext, exc: Exception) -> Response | None:
         """The page that explains an error in debug mode, to a client on this machine only."""

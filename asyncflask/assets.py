@@ -23,10 +23,21 @@ FOREVER = 31_536_000
 
 
 def existing_codings(path: str) -> list[str]:
-    """Return the codings that a file has siblings in; a sibling itself has none."""
+    """Return the codings that a file has siblings in; a sibling itself has none.
+
+    A sibling that is older than the file is of another content, and none.
+    """
     if path.endswith(tuple(SUFFIXES.values())):
         return []
-    return [coding for coding, suffix in SUFFIXES.items() if os.path.isfile(path + suffix)]
+    return [coding for coding, suffix in SUFFIXES.items() if _is_sibling(path + suffix, path)]
+
+
+def _is_sibling(sibling: str, path: str) -> bool:
+    try:
+        state = os.stat(sibling)
+        return S_ISREG(state.st_mode) and state.st_mtime >= os.stat(path).st_mtime
+    except OSError:
+        return False
 
 
 def choose_coding(accepted: Iterable[tuple[str, float]], available: Iterable[str]) -> str | None:

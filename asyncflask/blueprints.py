@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from asyncflask.exceptions import SetupError
 from asyncflask.registrar import (
     Registrar,
+    checked_middleware,
     endpoint_of,
     exception_class_and_code,
     named,
@@ -122,7 +123,7 @@ class Blueprint(Registrar):
         self.subdomain = subdomain
         self.url_values_defaults = url_defaults or {}
         self.cli_group = cli_group
-        self.user_middleware = list(middleware)
+        self.user_middleware = checked_middleware(middleware)
         self.deferred_functions: list[DeferredSetupFunction] = []
         self._blueprints: list[tuple[Blueprint, dict[str, Any]]] = []
         self._registered = False
@@ -243,7 +244,7 @@ class Blueprint(Registrar):
             for code, handlers in by_code.items():
                 app.error_handler_spec[own(key)][code].update(handlers)
         app.view_functions.update(self.view_functions)
-        for attribute in self._declarations[2:]:
+        for attribute in self._hooks:
             target = getattr(app, attribute)
             for key, functions in getattr(self, attribute).items():
                 target[own(key)].extend(functions)
@@ -298,6 +299,7 @@ class Blueprint(Registrar):
         """``teardown_websocket`` for every WebSocket of the application."""
         return self._on_app("teardown_websocket_funcs", f)
 
+    @setupmethod
     def before_app_serving(self, f: F) -> F:
         """``before_serving`` of the application."""
         return self._on_serving("before_serving_funcs", f)

@@ -508,6 +508,22 @@ def missing(name: str, context: AppContext | None = None) -> str:
     )
 
 
+@contextmanager
+def within(context: AppContext) -> Iterator[None]:
+    """Make ``context`` current for a while. Nothing begins, and nothing is torn down at the end."""
+    token = current.set(context)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+def current_connection() -> ConnectionContext | None:
+    """Return the context of the request or WebSocket that is being handled here, or None."""
+    context = current.get(None)
+    return None if context is None else context.connection_context
+
+
 def has_request_context() -> bool:
     """Whether a request is being handled here."""
     context = current.get(None)
@@ -564,23 +580,15 @@ def copy_current_app_context(f: Callable[P, T]) -> Callable[P, T]:
     if context is None:
         raise RuntimeError("'copy_current_app_context' can only be used within a context.")
 
-    @contextmanager
-    def within() -> Iterator[None]:
-        token = current.set(context)
-        try:
-            yield
-        finally:
-            current.reset(token)
-
     if is_async_callable(f):
 
         @functools.wraps(f)
         async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
-            with within():
+            with within(context):
                 return await cast(Any, f)(*args, **kwargs)
 
         return cast("Callable[P, T]", async_wrapper)
-    return functools.wraps(f)(within()(f))
+    return functools.wraps(f)(within(context)(f))
 
 
 def copy_current_request_context(f: Callable[P, T]) -> Callable[P, T]:

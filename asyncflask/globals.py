@@ -53,20 +53,18 @@ def _find(name: str) -> Callable[[], Any]:
     return find
 
 
-def _request_context() -> RequestContext:
-    context = current.get(None)
-    found = None if context is None else context.request_context
-    if found is None:
-        raise RuntimeError(missing("request_ctx"))
-    return found
+def _find_context(kind: str) -> Callable[[], Any]:
+    """Return what finds the context of the request or WebSocket that is handled."""
+    read = attrgetter(f"{kind}_context")
 
+    def find() -> Any:
+        context = current.get(None)
+        found = None if context is None else read(context)
+        if found is None:
+            raise RuntimeError(missing(f"{kind}_ctx"))
+        return found
 
-def _websocket_context() -> WebsocketContext:
-    context = current.get(None)
-    found = None if context is None else context.websocket_context
-    if found is None:
-        raise RuntimeError(missing("websocket_ctx"))
-    return found
+    return find
 
 
 def _current_errors() -> Any:
@@ -205,7 +203,7 @@ class _RequestProxy(_Proxy):
 
 
 class _WebsocketProxy(_Proxy):
-    """``websocket``: a property for each public attribute."""
+    """``websocket``, which is an async iterator too."""
 
     __slots__ = ()
 
@@ -227,26 +225,9 @@ def _hot(name: str) -> property:
     return property(getter)
 
 
-def _hot_websocket(name: str) -> property:
-    read = attrgetter(name)
-    get_context = current.get
-
-    def getter(self: _Proxy) -> Any:
-        try:
-            context = get_context()
-        except LookupError:
-            raise RuntimeError(missing("websocket")) from None
-        return read(context._websocket or context.websocket)
-
-    return property(getter)
-
-
 for _name in dir(Request):
     if not _name.startswith("_"):
         setattr(_RequestProxy, _name, _hot(_name))
-for _name in dir(Websocket):
-    if not _name.startswith("_"):
-        setattr(_WebsocketProxy, _name, _hot_websocket(_name))
 
 
 current_app: Flask = cast("Flask", _Proxy(lambda: _context("current_app").app, "current_app"))
@@ -267,11 +248,11 @@ session: SessionMixin = cast("SessionMixin", _Proxy(_find("session"), "session")
 app_ctx: AppContext = cast(AppContext, _Proxy(_context, "app_ctx"))
 """The current context itself."""
 
-request_ctx: RequestContext = cast(RequestContext, _Proxy(_request_context, "request_ctx"))
+request_ctx: RequestContext = cast(RequestContext, _Proxy(_find_context("request"), "request_ctx"))
 """The context of the request that is being handled."""
 
 websocket_ctx: WebsocketContext = cast(
-    WebsocketContext, _Proxy(_websocket_context, "websocket_ctx")
+    WebsocketContext, _Proxy(_find_context("websocket"), "websocket_ctx")
 )
 """The context of the WebSocket that is being handled."""
 

@@ -28,8 +28,15 @@ from werkzeug.sansio.utils import get_host
 from werkzeug.utils import redirect as _redirect
 
 from asyncflask.assets import add_version
-from asyncflask.concurrency import Pending, is_async_callable, resolve, running_loop
-from asyncflask.ctx import current, missing
+from asyncflask.concurrency import (
+    Pending,
+    aclose_iterable,
+    close_iterable,
+    is_async_callable,
+    resolve,
+    running_loop,
+)
+from asyncflask.ctx import current, current_connection, missing, within
 from asyncflask.files import send_file as send_file
 from asyncflask.files import send_from_directory as send_from_directory
 from asyncflask.globals import current_app, session
@@ -366,10 +373,9 @@ def get_flashed_messages(
     :param with_categories: give pairs of category and message.
     :param category_filter: only messages of these categories.
     """
-    context = current.get(None)
-    inside = None if context is None else context.connection_context
+    inside = current_connection()
     if inside is None:
-        raise RuntimeError(missing("session", context))
+        raise RuntimeError(missing("session"))
     flashes = inside.flashes
     if flashes is None:
         flashes = session.pop("_flashes") if "_flashes" in session else []
@@ -454,21 +460,13 @@ class _Stream(Iterator[Any]):
         self._context = context
 
     def __next__(self) -> Any:
-        token = current.set(self._context)
-        try:
+        with within(self._context):
             return next(self._iterator)
-        finally:
-            current.reset(token)
 
     def close(self) -> None:
         """Close the generator: its ``finally`` blocks run, within the context."""
-        close = getattr(self._iterator, "close", None)
-        if close is not None:
-            token = current.set(self._context)
-            try:
-                close()
-            finally:
-                current.reset(token)
+        with within(self._context):
+            close_iterable(self._iterator)
 
 
 class _AsyncStream(AsyncIterator[Any]):
@@ -479,21 +477,13 @@ class _AsyncStream(AsyncIterator[Any]):
         self._context = context
 
     async def __anext__(self) -> Any:
-        token = current.set(self._context)
-        try:
+        with within(self._context):
             return await anext(self._iterator)
-        finally:
-            current.reset(token)
 
     async def aclose(self) -> None:
         """Close the async generator: its ``finally`` blocks run, within the context."""
-        close = getattr(self._iterator, "aclose", None)
-        if close is not None:
-            token = current.set(self._context)
-            try:
-                await close()
-            finally:
-                current.reset(token)
+        with within(self._context):
+            await aclose_iterable(self._iterator)
 
 
 # The environment and the file system.

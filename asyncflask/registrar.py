@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from starlette.middleware import Middleware
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from asyncflask.exceptions import SetupError
@@ -105,10 +106,8 @@ class Registrar:
     """
 
     name: str
-    #: Names of the dictionaries that a started application does not change any more.
-    _declarations: ClassVar[tuple[str, ...]] = (
-        "view_functions",
-        "error_handler_spec",
+    #: Names of the dictionaries of hooks, which are lists of functions for each blueprint.
+    _hooks: ClassVar[tuple[str, ...]] = (
         "before_request_funcs",
         "after_request_funcs",
         "teardown_request_funcs",
@@ -119,6 +118,8 @@ class Registrar:
         "url_value_preprocessors",
         "url_default_functions",
     )
+    #: Names of all that a started application does not change any more.
+    _declarations: ClassVar[tuple[str, ...]] = ("view_functions", "error_handler_spec", *_hooks)
 
     def __init__(
         self,
@@ -430,6 +431,22 @@ def exception_class_and_code(
     if issubclass(code_or_exception, HTTPException):
         return code_or_exception, code_or_exception.code
     return code_or_exception, None
+
+
+def checked_middleware(middleware: Iterable[Middleware]) -> list[Middleware]:
+    """Return the middleware as a list.
+
+    :raises TypeError: one is not wrapped in Starlette's ``Middleware``.
+    """
+    checked = list(middleware)
+    for each in checked:
+        if not isinstance(each, Middleware):
+            name = getattr(each, "__name__", "SomeMiddleware")
+            raise TypeError(
+                f"{each!r} is no starlette.middleware.Middleware. Write: "
+                f"middleware=[Middleware({name}, ...)]."
+            )
+    return checked
 
 
 def named(name: Any, add: Callable[[F, str | None], None]) -> Any:

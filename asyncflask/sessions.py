@@ -148,6 +148,17 @@ class SessionInterface:
         """Whether the cookie is ``Partitioned``: ``SESSION_COOKIE_PARTITIONED``."""
         return cast(bool, app.config["SESSION_COOKIE_PARTITIONED"])
 
+    def _cookie_options(self, app: Flask) -> dict[str, Any]:
+        """The attributes of the cookie, as ``set_cookie`` and ``delete_cookie`` take them."""
+        return {
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "httponly": self.get_cookie_httponly(app),
+            "samesite": self.get_cookie_samesite(app),
+            "partitioned": self.get_cookie_partitioned(app),
+        }
+
     def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime | None:
         """When the cookie expires; None: when the browser is closed."""
         if session.permanent:
@@ -284,14 +295,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def _set_cookie(self, app: Flask, session: SessionMixin, response: Response) -> None:
         name = self.get_cookie_name(app)
-        options: dict[str, Any] = {
-            "domain": self.get_cookie_domain(app),
-            "path": self.get_cookie_path(app),
-            "secure": self.get_cookie_secure(app),
-            "httponly": self.get_cookie_httponly(app),
-            "samesite": self.get_cookie_samesite(app),
-            "partitioned": self.get_cookie_partitioned(app),
-        }
+        options = self._cookie_options(app)
         if not session:
             response.delete_cookie(name, **options)
             return

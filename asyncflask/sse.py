@@ -6,14 +6,13 @@ The format is that of the HTML standard, section 9.2 (https://html.spec.whatwg.o
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncflask.json as json
-from asyncflask.concurrency import OpenedIterator, ThreadedIterator
+from asyncflask.concurrency import OpenedIterator, ThreadedIterator, aclose_iterable
 from asyncflask.globals import current_app
 
 if TYPE_CHECKING:
@@ -94,8 +93,14 @@ def stream_events(
         pool. It yields :class:`ServerSentEvent`, or only the data of events.
     :param keep_alive: after so many seconds without an event a comment is sent, so that proxies
         do not take the connection for dead and a client that is gone is noticed. None: never.
+    :raises TypeError: ``events`` cannot be iterated over.
     :raises ValueError: ``keep_alive`` is not positive.
     """
+    if not isinstance(events, AsyncIterable | Iterable):
+        raise TypeError(
+            f"{events!r} is no generator of events. Call a generator function: "
+            "stream_events(events())."
+        )
     if keep_alive is not None and keep_alive <= 0:
         raise ValueError(f"'keep_alive' is a number of seconds above 0, or None: not {keep_alive}.")
     app: Flask = cast(Any, current_app)._get_current_object()
@@ -146,7 +151,7 @@ class _Events(OpenedIterator):
                 await self._made.join()
         finally:
             # In the task that has run it: a timeout or a task group may span its yields.
-            await _close(self._source)
+            await aclose_iterable(self._source)
 
     async def _stop_at_shutdown(self, maker: asyncio.Task[None]) -> None:
         await self._app.draining.wait()
@@ -177,7 +182,7 @@ class _Events(OpenedIterator):
             self._maker.cancel()
             await asyncio.wait({self._maker})
         if not self._has_begun:
-            await _close(self._source)
+            await aclose_iterable(self._source)
         self._finish()
 
     def _finish(self) -> None:
@@ -187,11 +192,3 @@ class _Events(OpenedIterator):
             self._stopper.cancel()
             if not maker.cancelled():
                 maker.result()
-
-
-async def _close(source: Any) -> None:
-    close = getattr(source, "aclose", None) or getattr(source, "close", None)
-    if close is not None:
-        result = close()
-        if inspect.isawaitable(result):
-            await result

@@ -31,15 +31,24 @@ def send_static_file(owner: Registrar, filename: str) -> Awaitable[Response]:
 
     def send(context: AppContext) -> Response:
         config = context.app.config
-        precompressed = config["STATIC_PRECOMPRESSED"]
-        response = send_found(
-            context, folder, filename, max_age=max_age, precompressed=precompressed
-        )
+        version = None
         if config["STATIC_HASHED_URLS"] and context.request_context is not None:
             version = context.request.args.get("v")
-            # Asked after the file was opened: one that has been replaced since is not kept.
-            if version is not None and version == version_of(folder, filename):
-                _keep_for_ever(response)
+
+        def is_current() -> bool:
+            return version is not None and version == version_of(folder, filename)
+
+        # Asked before and after: one that is replaced while it is opened is not kept.
+        was_current = is_current()
+        response = send_found(
+            context,
+            folder,
+            filename,
+            max_age=max_age,
+            precompressed=config["STATIC_PRECOMPRESSED"],
+        )
+        if was_current and is_current():
+            _keep_for_ever(response)
         return response
 
     return by_the_rule(send, "send_static_file(...)")

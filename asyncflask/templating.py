@@ -16,7 +16,7 @@ from jinja2 import BaseLoader, Template, TemplateNotFound, TemplatesNotFound
 from jinja2 import Environment as BaseEnvironment
 
 from asyncflask.concurrency import Pending, is_async_callable, running_loop
-from asyncflask.ctx import current
+from asyncflask.ctx import current, current_connection
 from asyncflask.exceptions import SetupError
 from asyncflask.globals import current_app, g, request, session
 from asyncflask.helpers import get_flashed_messages, stream_with_context
@@ -159,8 +159,7 @@ def _describe_loader(loader: BaseLoader) -> Iterator[str]:
 
 def _describe_blueprint() -> Iterator[str]:
     """Say that a blueprint's view has asked, when it did, and where its templates belong."""
-    context = current.get(None)
-    asking = None if context is None else context.connection_context
+    asking = current_connection()
     if asking is not None and asking.connection.blueprint is not None:
         yield (
             "  It was looked up from an endpoint that belongs to the blueprint "

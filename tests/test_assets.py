@@ -99,6 +99,16 @@ def test_siblings_are_found(tmp_path: Path) -> None:
     assert existing_codings(str(tmp_path / "missing")) == []
 
 
+def test_a_sibling_that_is_older_than_the_file_is_none(tmp_path: Path) -> None:
+    """The file has another content since; compressors give a sibling the file's own time."""
+    file = tmp_path / "app.css"
+    for suffix, seconds in [("", 1_000), (".br", 999), (".zst", 1_000), (".gz", 1_001)]:
+        path = Path(f"{file}{suffix}")
+        path.touch()
+        os.utime(path, (seconds, seconds))
+    assert existing_codings(str(file)) == ["zstd", "gzip"]
+
+
 def test_a_version_stands_for_the_content(tmp_path: Path) -> None:
     """The same content has the same, whatever its name; it changes with the file."""
     for name in ("a.css", "b.css"):

@@ -201,6 +201,16 @@ async def test_keeping_alive_can_be_left_out() -> None:
         stream_events([], keep_alive=0)
 
 
+def test_a_generator_function_has_to_be_called() -> None:
+    """That is told before the response has begun."""
+
+    async def events() -> AsyncIterator[int]:
+        yield 1
+
+    with make_app(events).app_context(), pytest.raises(TypeError, match="Call a generator"):
+        stream_events(events)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("generator", ["def", "async def"])
 @pytest.mark.parametrize("reason", ["shutdown", "the client leaves"])
 async def test_an_endless_stream_ends(generator: str, reason: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import flask
 import pytest
 
-from asyncflask import Blueprint, Flask, current_app, send_from_directory, url_for
+from asyncflask import Blueprint, Flask, Response, current_app, send_from_directory, url_for
 from asyncflask.static import send_static_file
 from asyncflask.testing._httpx import httpx
 from tests.programs import Start
@@ -336,6 +336,29 @@ class TestHashedURLs:
             status, headers, body = await ask(app, url)
             assert (status, body) == (200, b"new")
             assert headers["cache-control"] == "public, max-age=60"
+
+    async def test_a_file_that_is_replaced_while_it_is_opened_is_not_kept(
+        self, app: Flask, root: Path
+    ) -> None:
+        """Under the hash of the new one the old one was sent."""
+        file = root / "static/app.css"
+        old = file.read_bytes()
+        file.write_text("new")
+        async with app.test_request_context():
+            url = url_for("static", filename="app.css")
+        file.write_bytes(old)
+
+        class Replacing(Response):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                (root / "new").write_text("new")
+                (root / "new").rename(file)
+
+        app.response_class = Replacing
+        _, headers, body = await ask(app, url)
+        assert (headers["cache-control"], body) == ("no-cache", old)
+        app.response_class = Response
+        assert "immutable" in (await ask(app, url))[1]["cache-control"]
 
     async def test_what_is_missing_has_no_hash(self, app: Flask) -> None:
         """Its URL is what it was, and still not found."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -98,7 +99,15 @@ class FlaskGroup(AppGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command to run. Parameters of the application's have its context too."""
-        name, command, rest = super().resolve_command(ctx, args)
+        try:
+            name, command, rest = super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:  # click looks for similar names in `commands` only
+            known = set(self.commands)
+            with suppress(NoAppException):
+                known.update(ctx.ensure_object(ScriptInfo).load_app().cli.list_commands(ctx))
+            raise click.NoSuchCommand(
+                error.command_name, possibilities=sorted(known), ctx=ctx
+            ) from None
         if name not in self.commands:
             app = ctx.ensure_object(ScriptInfo).load_app()
             outer = current.get(None)

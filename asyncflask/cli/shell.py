@@ -24,7 +24,7 @@ import click
 
 import asyncflask
 from asyncflask.cli.info import ScriptInfo, pass_script_info
-from asyncflask.testing.lifespan import Lifespan
+from asyncflask.life.lifespan_protocol import Lifespan
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask

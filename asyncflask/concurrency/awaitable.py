@@ -22,7 +22,15 @@ T = TypeVar("T")
 #: Modules that stand between a user's line, or a template's, and the result it makes.
 _NOT_THE_USERS = ("asyncflask.", "jinja2.")
 
-__all__ = ["Pending", "ReadyBytes", "ReadyStr", "is_async_callable", "resolve", "running_loop"]
+__all__ = [
+    "Pending",
+    "ReadyBytes",
+    "ReadyStr",
+    "awaited",
+    "is_async_callable",
+    "resolve",
+    "running_loop",
+]
 
 
 class Pending(Generic[T]):
@@ -154,6 +162,11 @@ def _on_other_loop(
     make: Callable[[], Coroutine[Any, Any, T]], loop: asyncio.AbstractEventLoop
 ) -> Awaitable[T]:
     return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(make(), loop))
+
+
+async def awaited(value: Any) -> Any:
+    """Return ``value``; its result, if it is awaitable: what ``def`` or ``async def`` has given."""
+    return await value if inspect.isawaitable(value) else value
 
 
 def is_async_callable(function: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Iterators for what takes its time: pulled on the loop, made elsewhere."""
+"""Iterators for what takes its time: pulled on the loop, made elsewhere; how they are closed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
+from asyncflask.concurrency.awaitable import awaited
 from asyncflask.concurrency.pool import Worker, WorkerPool
 
 _end: Any = object()
@@ -65,13 +66,21 @@ class ThreadedIterator(OpenedIterator):
 
     def _close(self) -> None:
         try:
-            _close(self._iterator)
+            close_iterable(self._iterator)
         finally:
             if self._iterator is not self._iterable:
-                _close(self._iterable)
+                close_iterable(self._iterable)
 
 
-def _close(body: object) -> None:
-    close = getattr(body, "close", None)
+def close_iterable(iterable: object) -> None:
+    """Close a generator, a file or the like; nothing happens to what cannot be closed."""
+    close = getattr(iterable, "close", None)
     if close is not None:
         close()
+
+
+async def aclose_iterable(iterable: object) -> None:
+    """:func:`close_iterable` for what may be async, too."""
+    close = getattr(iterable, "aclose", None) or getattr(iterable, "close", None)
+    if close is not None:
+        await awaited(close())

@@ -17,13 +17,11 @@ from contextlib import ExitStack
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from asyncflask.concurrency.pool import Worker, WorkerPool, carry, tell, wait_for
+from asyncflask.concurrency.tasks import keep_going, remember
 
 T = TypeVar("T")
 
 _log = logging.getLogger("asyncflask")
-
-#: What goes on after the task that began it was cancelled, on any loop.
-_stragglers: set[asyncio.Future[Any]] = set()
 
 
 class _Place:
@@ -107,9 +105,6 @@ class Journey(Generic[T]):
         self.urgent = False
         self.abandoned = False
 
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self._drive(on_loop)
-
     @property
     def drives_here(self) -> bool:
         """Whether the code that asks is part of the coroutine, and so may change its place.
@@ -143,7 +138,7 @@ class Journey(Generic[T]):
         if worker is not None and self._borrowed:
             self._pool.release(worker)
 
-    def _drive(self, yielded: Any) -> Generator[Any, Any, T]:
+    def _drive(self, yielded: Any = on_loop) -> Generator[Any, Any, T]:
         """Step the coroutine, which has last yielded ``yielded``."""
         coroutine = self._coroutine
         self._task = asyncio.current_task()
@@ -173,6 +168,9 @@ class Journey(Generic[T]):
             if self._return is None and self.worker is not None:
                 self.release()
 
+    #: Awaiting it drives the coroutine from its beginning.
+    __await__ = _drive
+
     def _visit(self) -> Generator[Any, Any, _Visit]:
         if self.worker is None:
             try:
@@ -192,7 +190,7 @@ class Journey(Generic[T]):
             if arrival.cancelled():
                 self.abandoned = True
                 self._return = self._loop.create_future()
-                _remember(self._return)
+                remember(self._return)
                 raise
             # It had arrived when the cancellation came: the coroutine is here and hears of it.
             visit = arrival.result()
@@ -343,32 +341,3 @@ class _Rest:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._steps
-
-
-def keep_going(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Run ``coroutine`` as a task that nobody waits for, and keep it from being collected."""
-    _remember(asyncio.get_running_loop().create_task(coroutine))
-
-
-def _remember(straggler: asyncio.Future[Any]) -> None:
-    _stragglers.add(straggler)
-    straggler.add_done_callback(_stragglers.discard)
-
-
-async def wait_for_stragglers(seconds: float | None) -> None:
-    """Wait for what goes on after cancelled requests of this loop, in its workers too.
-
-    :param seconds: the most to wait; what is left then goes on, and the log says so.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            while stragglers := _stragglers_here():  # one may leave others behind
-                await asyncio.wait(stragglers)
-    except TimeoutError:
-        _log.warning("%d cancelled requests were not finished at shutdown", len(_stragglers_here()))
-
-
-def _stragglers_here() -> list[asyncio.Future[Any]]:
-    here = asyncio.get_running_loop()
-    # Copied at once: other loops, in other threads, have theirs in it.
-    return [straggler for straggler in _stragglers.copy() if straggler.get_loop() is here]

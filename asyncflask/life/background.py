@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from asyncflask.concurrency import awaited, of_this_loop
 from asyncflask.concurrency.pool import stand_alone
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class BackgroundTasks(set[asyncio.Task[Any]]):
             await run()
         except Exception as error:
             try:
-                result: Any = self._app.handle_background_exception(error)
-                if inspect.isawaitable(result):
-                    await result
+                await awaited(self._app.handle_background_exception(error))
             except Exception:
                 _log.exception("The failure of the background task %r could not be handled", name)
 
@@ -53,16 +51,11 @@ class BackgroundTasks(set[asyncio.Task[Any]]):
         """Wait for the tasks, at most so many seconds; what is left is cancelled."""
         try:
             async with asyncio.timeout(seconds):
-                while tasks := self._tasks_here():  # tasks may add tasks
+                while tasks := of_this_loop(self):  # tasks may add tasks
                     await asyncio.wait(tasks)
         except TimeoutError:
-            late = self._tasks_here()
+            late = of_this_loop(self)
             for task in late:
                 _log.warning("The background task %r was cancelled at shutdown", task.get_name())
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-
-    def _tasks_here(self) -> list[asyncio.Task[Any]]:
-        here = asyncio.get_running_loop()
-        # Copied at once: other loops, in other threads, have theirs in it.
-        return [task for task in self.copy() if task.get_loop() is here]

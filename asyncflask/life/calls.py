@@ -9,15 +9,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from asyncflask.concurrency import Detour, Journey, in_worker, is_async_callable, on_loop
+from asyncflask.concurrency import (
+    Detour,
+    Journey,
+    awaited,
+    in_worker,
+    is_async_callable,
+    on_loop,
+)
 
 if TYPE_CHECKING:
     from blinker import Signal
 
-    from asyncflask.app import Flask
-    from asyncflask.ctx import ConnectionContext
+    from asyncflask.ctx import AppContext, ConnectionContext
+
+T = TypeVar("T")
+
+#: Where the scope has the worker of a thread that waits for the request anyway.
+WAITING_WORKER = "asyncflask.worker"
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -48,6 +59,18 @@ def _named(wrapper: AsyncFunction, function: Callable[..., Any]) -> AsyncFunctio
     return wraps(function)(wrapper) if hasattr(function, "__name__") else wrapper
 
 
+def make_journey(
+    context: ConnectionContext, coroutine: Coroutine[Any, Any, T], *, keep: bool = False
+) -> Journey[T]:
+    """Make the journey of a request or of a part of it.
+
+    :param keep: its ``def`` functions share one worker; see :class:`Journey`.
+    """
+    worker = context.scope.get(WAITING_WORKER)
+    pool = getattr(context.app, context.endpoint.pool)
+    return Journey(coroutine, pool, worker=worker, keep=keep)
+
+
 async def call_function(
     context: ConnectionContext, function: Callable[..., Any], *args: Any
 ) -> Any:
@@ -56,11 +79,10 @@ async def call_function(
         return await on_journey(function)(*args)
     if is_async_callable(function):
         return await function(*args)
-    worker = context.scope.get("asyncflask.worker")
-    return await Journey(on_journey(function)(*args), context.app.pool, worker=worker)
+    return await make_journey(context, on_journey(function)(*args))
 
 
-async def settle(context: ConnectionContext, result: Any) -> Any:
+async def settle(context: AppContext, result: Any) -> Any:
     """Return the result of an inline call, awaited on the loop if it is awaitable."""
     if inspect.isawaitable(result):
         if _is_driven(context):
@@ -69,7 +91,7 @@ async def settle(context: ConnectionContext, result: Any) -> Any:
     return result
 
 
-async def take(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+async def run_part(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run a part of a request for ``async def`` code of its own, in whatever task that is."""
     if _is_driven(context) or not context.endpoint.elsewhere:
         return await make()
@@ -81,8 +103,8 @@ async def take(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any
         context.journey = outer
 
 
-def take_here(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """:func:`take` for ``def`` code, which waits for it and runs its ``def`` functions."""
+def run_part_here(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """:func:`run_part` for ``def`` code, which waits for it and runs its ``def`` functions."""
     outer = context.journey
     context.journey = detour = Detour(make(), context.loop)
     try:
@@ -91,7 +113,7 @@ def take_here(context: ConnectionContext, make: Callable[[], Coroutine[Any, Any,
         context.journey = outer
 
 
-def _is_driven(context: ConnectionContext) -> bool:
+def _is_driven(context: AppContext) -> bool:
     """Whether the coroutine at work is on a journey, and may ask to go elsewhere."""
     return context.journey is not None and context.journey.drives_here
 
@@ -103,9 +125,7 @@ async def announce(context: ConnectionContext, signal: Signal, **kwargs: Any) ->
         await settle(context, receiver(app, **kwargs))
 
 
-async def announce_beside(app: Flask, signal: Signal, **kwargs: Any) -> None:
-    """:func:`announce` for what is no part of a request. To be called on the loop."""
-    for receiver in signal.receivers_for(app):
-        result = receiver(app, **kwargs)
-        if inspect.isawaitable(result):
-            await result
+async def announce_beside(sender: Any, signal: Signal, **kwargs: Any) -> None:
+    """:func:`announce` for what no journey drives. To be called on the loop."""
+    for receiver in signal.receivers_for(sender):
+        await awaited(receiver(sender, **kwargs))

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.response import Response as SansIOResponse
 
 from asyncflask.concurrency import Pending, is_async_callable
-from asyncflask.ctx import current
+from asyncflask.ctx import current_connection
 from asyncflask.life.problem import default_response
 from asyncflask.messages.response import RawHeaders, Response
 
@@ -64,8 +64,7 @@ def _take_apart(value: tuple[Any, ...]) -> tuple[Any, Any, Any]:
 
 def _returner() -> str:
     """Name the view that is at work, for messages."""
-    context = current.get(None)
-    connection = None if context is None else context.connection_context
+    connection = current_connection()
     if connection is None:
         return "make_response() was given what no view may return: it"
     endpoint = connection.endpoint

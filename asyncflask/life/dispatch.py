@@ -9,12 +9,11 @@ from contextlib import suppress
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
-from asyncflask.concurrency import Journey, is_async_callable, on_loop
-from asyncflask.concurrency.journey import keep_going
+from asyncflask.concurrency import Journey, is_async_callable, keep_going, on_loop
 from asyncflask.ctx import ConnectionContext, RequestContext, current
 from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.json.provider import JSONProvider
-from asyncflask.life.calls import AsyncFunction, announce, call_function, settle
+from asyncflask.life.calls import AsyncFunction, announce, call_function, make_journey, settle
 from asyncflask.life.coerce import make_response
 from asyncflask.life.errors import Errors
 from asyncflask.life.problem import default_response
@@ -61,17 +60,17 @@ class Dispatch:
 
     def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
         self._app = app
-        self._router = router
+        self.router = router
         self._find = router.find
         self._refuse = router.refuse
         self._miss = plan.miss
         self._foreign = plan.foreign
-        self._plan = plan
+        self.plan = plan
         self._errors = Errors(app)
         self._extra: RawHeaders = [NOSNIFF] if app.config["CONTENT_TYPE_NOSNIFF"] else []
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
         self._json = self._json_headers()
-        self._opens_session = app._opens_session_first()
+        self._opens_session = plan.opens_session_first
         self._saves_all = app.session_interface.each_request
         self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
         self._awaits_make_response = is_async_callable(app.make_response)
@@ -98,7 +97,7 @@ class Dispatch:
         context = RequestContext(self._app, scope, receive, send, endpoint, params)
         if error is not None:
             context.routing_exception = error
-        scope["router"] = self._router
+        scope["router"] = self.router
         scope["route"] = route
         scope["endpoint"] = endpoint.function
         scope["path_params"] = params
@@ -129,12 +128,8 @@ class Dispatch:
             if context.endpoint is self._foreign:
                 await self._hand_over(context)
             else:
-                context.journey = Journey(
-                    self._run(context),
-                    self._app.pool,
-                    worker=context.scope.get("asyncflask.worker"),
-                    keep=context.endpoint.keep_worker,
-                )
+                keep = context.endpoint.keep_worker
+                context.journey = make_journey(context, self._run(context), keep=keep)
                 await context.journey
         finally:
             current.reset(token)
@@ -443,11 +438,13 @@ class Dispatch:
             context.request.close()
 
     def _teardown_steps(self, context: ConnectionContext) -> Iterator[AsyncFunction]:
-        """The teardown functions, then the receivers of the teardown signals."""
-        yield from context.endpoint.teardown
-        for signal in (context.tearing_down, appcontext_tearing_down):
-            if signal.receivers:
-                yield from receivers(context, signal)
+        """The teardown functions, and the receivers of the signals, in Flask's order."""
+        yield from context.endpoint.teardown_request
+        if context.tearing_down.receivers:
+            yield from receivers(context, context.tearing_down)
+        yield from context.endpoint.teardown_appcontext
+        if appcontext_tearing_down.receivers:
+            yield from receivers(context, appcontext_tearing_down)
 
     def _tear_down_beside(
         self,
@@ -456,12 +453,7 @@ class Dispatch:
         left: Iterator[AsyncFunction] | None = None,
     ) -> None:
         """Run the teardowns in a task of their own, for a request whose task has to leave."""
-        context.journey = Journey(
-            self.tear_down(context, exc, left),
-            self._app.pool,
-            worker=context.scope.get("asyncflask.worker"),
-            keep=True,
-        )
+        context.journey = make_journey(context, self.tear_down(context, exc, left), keep=True)
         keep_going(_finish_journey(context.journey))
 
     # What is not ours.
@@ -492,7 +484,7 @@ class Dispatch:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._router.lifespan(scope, receive, send)
+            await self.router.lifespan(scope, receive, send)
         else:
             await self.sockets(scope, receive, send)
 

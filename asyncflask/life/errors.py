@@ -175,10 +175,8 @@ class Errors:
         :raises Exception: ``exc`` itself where errors are to reach the caller (tests).
         """
         app = self._app
-        context.error = exc
-        if context.got_exception.receivers:
-            await announce(context, context.got_exception, exception=exc)
-        if app._propagates():
+        await self._note(context, exc)
+        if self._propagates():
             page = app.debug_response(context, exc)
             if page is None:
                 raise exc
@@ -197,15 +195,23 @@ class Errors:
             )
             return default_response(app, InternalServerError(original_exception=exc))
 
+    async def _note(self, context: ConnectionContext, exc: Exception) -> None:
+        context.error = exc
+        if context.got_exception.receivers:
+            await announce(context, context.got_exception, exception=exc)
+
+    def _propagates(self) -> bool:
+        """Whether errors that nobody handles are raised to the server, or to the test."""
+        app = self._app
+        propagate = app.config["PROPAGATE_EXCEPTIONS"]
+        return app.testing or app.debug if propagate is None else bool(propagate)
+
     async def handle_broken_stream(self, context: ConnectionContext, exc: Exception) -> None:
         """Deal with an error after the response has begun: no other answer can be sent.
 
         :raises Exception: ``exc``, where errors are to reach the caller.
         """
-        app = self._app
-        context.error = exc
-        if context.got_exception.receivers:
-            await announce(context, context.got_exception, exception=exc)
-        if app._propagates():
+        await self._note(context, exc)
+        if self._propagates():
             raise exc
-        app.log_exception((type(exc), exc, exc.__traceback__))
+        self._app.log_exception((type(exc), exc, exc.__traceback__))

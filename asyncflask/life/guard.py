@@ -52,31 +52,39 @@ def trusting(hosts: list[str]) -> Callable[[Scope], Refusal | None]:
     def refuse_others(scope: Scope) -> Refusal | None:
         refused = refuse(scope)
         if refused is None:
-            host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-            if not host_is_trusted(host.decode("latin-1"), hosts):
-                return _refusal(f"Host {host.decode('latin-1')!r} is not trusted.")
+            host = host_of(scope)
+            if not host_is_trusted(host, hosts):
+                return _refusal(f"Host {host!r} is not trusted.")
         return refused
 
     return refuse_others
 
 
+def host_of(scope: Scope) -> str:
+    """Return the ``Host`` header, as it was sent; empty where there is none."""
+    return next((value for name, value in scope["headers"] if name == b"host"), b"").decode(
+        "latin-1"
+    )
+
+
 _PORTS = {"http": 80, "https": 443}
 
 
-def refuse_origin(scope: Scope, allowed: Collection[str]) -> Refusal | None:
+def refuse_origin(scope: Scope, allowed: str | Collection[str]) -> Refusal | None:
     """:func:`refuse` for a WebSocket handshake that another site's page has begun.
 
     Browsers send cookies with such handshakes and no CORS protects from them, so an ``Origin``
     (RFC 6455, section 10.2) has to be that of the ``Host`` or one of ``allowed``. A page from
     https may open a socket that arrives without TLS: a proxy in front has ended it.
 
-    :param allowed: origins such as ``https://example.com``; ``*`` stands for all.
+    :param allowed: origins such as ``https://example.com``, or one; ``*`` stands for all.
     """
-    headers = scope["headers"]
-    origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+    if isinstance(allowed, str):  # from the environment, say: "*" is not looked for within it
+        allowed = (allowed,)
+    origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
     if not origins or "*" in allowed:
         return None
-    host = next((value for name, value in headers if name == b"host"), b"").decode("latin-1")
+    host = host_of(scope)
     origin = _normal_origin(origins[0])
     own = {_normal_origin(f"https://{host}")}
     if scope.get("scheme") not in ("wss", "https"):

@@ -8,8 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, null
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from asyncflask.concurrency import is_async_callable
-from asyncflask.concurrency.journey import wait_for_stragglers
+from asyncflask.concurrency import wait_for_stragglers
 from asyncflask.life.calls import announce_beside
 from asyncflask.life.draining import told_by_signals
 from asyncflask.signals import got_serving_exception
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def serving(app: Flask) -> AsyncIterator[Any]:
+async def run_lifespan(app: Flask) -> AsyncIterator[Any]:
     """The lifespan of an application: what ``app.router`` runs at start and at shutdown.
 
     At start: the application's ``lifespan``, ``before_serving`` functions, ``while_serving``
@@ -133,10 +132,7 @@ async def _drain(app: Flask) -> None:
 
 
 async def _call(app: Flask, function: Callable[[], Any], *_raised: Any) -> None:
-    if is_async_callable(function):
-        await function()
-    else:
-        await app.run_sync(function)
+    await app.ensure_async(function)()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Host, Mount
 from starlette.routing import Router as StarletteRouter
 
+from asyncflask.life.lifespan_protocol import Lifespan
+
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp, Message, Scope
+    from starlette.types import ASGIApp, Scope
 
 _log = logging.getLogger("asyncflask")
-
-
-#: Seconds an application gets to return from its lifespan after its last message.
-_GRACE = 5.0
 
 
 class MountedLifespans:
@@ -52,8 +49,8 @@ def _mounted(routes: Iterable[BaseRoute]) -> Iterator[tuple[ASGIApp, str]]:
             yield route.app, route.path if isinstance(route, Mount) else route.host
 
 
-class MountedLifespan:
-    """The server's side of ASGI's lifespan protocol, for one mounted application.
+class MountedLifespan(Lifespan):
+    """The lifespan of one mounted application.
 
     :param app: the ASGI application.
     :param place: where it is mounted, for messages.
@@ -61,39 +58,25 @@ class MountedLifespan:
 
     def __init__(self, app: ASGIApp, place: str) -> None:
         self.state: dict[str, Any] = {}
-        self._app = app
+        super().__init__(app, self.state)
         self._place = place
         self._started = False
-        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
-        self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue()
-
-    async def _run(self) -> None:
-        scope = {
-            "type": "lifespan",
-            "asgi": {"version": "3.0", "spec_version": "2.0"},
-            "state": self.state,
-        }
-        await self._app(scope, self._incoming.get, self._outgoing.put)
 
     async def start(self) -> None:
         """Return when the application has started, or has turned out to have no lifespan.
 
         :raises RuntimeError: it has failed to start.
         """
-        # A task of its own: what the application enters at start it leaves at shutdown there.
-        self._task = task = asyncio.create_task(self._run())
-        task.add_done_callback(lambda _: self._outgoing.put_nowait(None))
-        self._incoming.put_nowait({"type": "lifespan.startup"})
-        answer = await self._outgoing.get()
-        if answer is None:  # an exception at this point is how most say that they have none
-            _log.debug("%s has no lifespan", self, exc_info=task.exception())
-        elif answer["type"] == "lifespan.startup.failed":
-            await asyncio.wait({task}, timeout=_GRACE)
-            error = task.exception() if task.done() else None
-            message = answer.get("message") or "it does not say why."
-            raise RuntimeError(f"{self} has failed to start: {message}") from error
+        try:
+            await super().start()
+        except Exception as exc:
+            if self.answered:
+                why = self.reason or "it does not say why."
+                raise RuntimeError(f"{self} has failed to start: {why}") from exc
+            # An exception at this point is how most say that they have none.
+            _log.debug("%s has no lifespan", self, exc_info=exc)
         else:
-            self._started = True
+            self._started = self.answered
 
     async def stop(self, *_raised: Any) -> None:
         """Return when the application has shut down.
@@ -101,19 +84,8 @@ class MountedLifespan:
         :raises Exception: what it has raised.
         :raises RuntimeError: it has reported a failure without raising.
         """
-        task = self._task
-        answer = None
-        if self._started and not task.done():
-            self._incoming.put_nowait({"type": "lifespan.shutdown"})
-            answer = await self._outgoing.get()
-            await asyncio.wait({task}, timeout=_GRACE)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-        if self._started and not task.cancelled():
-            task.result()
-            if answer is not None and answer["type"] == "lifespan.shutdown.failed":
-                raise RuntimeError(answer.get("message") or "It does not say why.")
+        if self._started:
+            await super().stop()
 
     def __str__(self) -> str:
         return f"The application mounted at {self._place!r}"

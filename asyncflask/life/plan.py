@@ -47,7 +47,8 @@ class Endpoint:
     before: tuple[AsyncFunction, ...]
     view: AsyncFunction
     after: tuple[AsyncFunction, ...]
-    teardown: tuple[AsyncFunction, ...]
+    teardown_request: tuple[AsyncFunction, ...]
+    teardown_appcontext: tuple[AsyncFunction, ...]
     handlers: ErrorHandlers
     #: Something runs before the view.
     prelude: bool
@@ -55,6 +56,9 @@ class Endpoint:
     elsewhere: bool
     #: The view is ``def``: one worker is kept from the first ``def`` function to the last.
     keep_worker: bool
+    #: Which pool of the application has the workers. A socket keeps one as long as its client
+    #: likes, which must not be one that requests need.
+    pool: str
     #: A plain return value can be sent as it is: nobody waits to see a response.
     direct: bool
     #: Something runs after the response is made: teardowns, or the way back to the loop.
@@ -124,6 +128,7 @@ class Plan:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
+        self.opens_session_first = _opens_session_first(app)
         self._layers = _build_layers(app)
         self.endpoints = {
             name: build_endpoint(app, name, view) for name, view in app.view_functions.items()
@@ -201,7 +206,7 @@ def _build_layers(app: Flask) -> dict[str, ASGIApp]:
 
 
 def _foreign(miss: Endpoint) -> Endpoint:
-    return replace(miss, function=None, elsewhere=True, teardown=())
+    return replace(miss, function=None, elsewhere=True, teardown_request=(), teardown_appcontext=())
 
 
 def build_endpoint(
@@ -219,30 +224,36 @@ def build_endpoint(
     function, view = view, adapt(view)
     before = [*map(adapt, _gather(getattr(app, f"before_{kind}_funcs"), outer))]
     after = [*map(adapt, _gather(getattr(app, f"after_{kind}_funcs"), names, reverse=True))]
-    teardown = [
-        *map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True)),
-        *map(adapt, reversed(app.teardown_appcontext_funcs)),
-    ]
+    teardown = [*map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True))]
+    teardown_app = [*map(adapt, reversed(app.teardown_appcontext_funcs))]
     steps = replaced_socket_steps(app) if is_socket else replaced_steps(app)
-    functions = (*before, view, *after, *teardown, *steps.values())
+    functions = (*before, view, *after, *teardown, *teardown_app, *steps.values())
     threaded = not all(map(is_async_callable, functions))
     prepare = on_journey if threaded else _unchanged
     preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
     return Endpoint(
         name=name,
         function=function,
-        prelude=is_socket or bool(before or preprocessors) or app._opens_session_first(),
+        prelude=is_socket or bool(before or preprocessors) or _opens_session_first(app),
         preprocessors=preprocessors,
         before=tuple(map(prepare, before)),
         view=prepare(view),
         after=tuple(map(prepare, after)),
-        teardown=tuple(map(prepare, teardown)),
+        teardown_request=tuple(map(prepare, teardown)),
+        teardown_appcontext=tuple(map(prepare, teardown_app)),
         handlers=ErrorHandlers(app.error_handler_spec, names, adapt),
         elsewhere=threaded,
         keep_worker=not is_async_callable(view),
+        pool="stream_pool" if is_socket and not is_async_callable(view) else "pool",
         direct=not (is_socket or after) and app._sends_plain_values(),
-        has_end=is_socket or threaded or bool(teardown),
+        has_end=is_socket or threaded or bool(teardown or teardown_app),
     )
+
+
+def _opens_session_first(app: Flask) -> bool:
+    """Whether sessions are opened before the hooks: awaited, or those of all requests."""
+    interface = app.session_interface
+    return interface.each_request or is_async_callable(interface.open_session)
 
 
 def _adapter(app: Flask) -> Callable[[Any], Any]:

@@ -8,7 +8,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from asyncflask.ctx import current
+from asyncflask.ctx import current_connection
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -24,8 +24,7 @@ def default_response(app: Flask, exc: HTTPException) -> Response:
         return app.redirect(exc.new_url, exc.code)
     if exc.response is not None:
         return app.make_response(exc.response)
-    context = current.get(None)
-    connection = None if context is None else context.connection_context
+    connection = current_connection()
     scope: Any = None if connection is None else connection.scope
     headers = Headers(exc.get_headers(None, scope))
     if connection is None or not _prefers_json(connection):

@@ -17,7 +17,7 @@ from starlette.routing import Router as StarletteRouter
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BuildError, RequestRedirect
 
-from asyncflask.life.guard import refuse, trusting
+from asyncflask.life.guard import host_of, refuse, trusting
 from asyncflask.life.plan import build_endpoint
 from asyncflask.life.target import to_origin_form
 from asyncflask.routing import Miss, Rule
@@ -48,8 +48,8 @@ class RuleRoute(BaseRoute):
     """
 
     #: What happens in a request; set when the application starts.
-    plan: Endpoint | None = None
-    options_plan: Endpoint | None = None
+    prepared: Endpoint | None = None
+    prepared_options: Endpoint | None = None
 
     def __init__(self, rule: Rule, router: Router) -> None:
         self.rule = rule
@@ -107,7 +107,7 @@ class _ByMethod(NamedTuple):
     """What is found for a rule whose endpoint depends on the method."""
 
     route: RuleRoute
-    plans: dict[str, Endpoint]
+    endpoints: dict[str, Endpoint]
 
 
 class Router(StarletteRouter):
@@ -176,12 +176,12 @@ class Router(StarletteRouter):
             self.refuse = trusting(trusted)
         for route in self.routes:
             if isinstance(route, RuleRoute):
-                route.plan = plan.endpoint_of(route.rule)
+                route.prepared = plan.endpoint_of(route.rule)
                 on_loop = plan.endpoints_on_loop(route.name)
                 if on_loop and not route.rule.websocket:
                     route.rule.target = _ByMethod(route, on_loop)
                 if route.rule.provide_automatic_options:
-                    route.options_plan = plan.options_for(route.plan)
+                    route.prepared_options = plan.options_for(route.prepared)
 
     def find(self, scope: Scope) -> Found:
         """Find the route for a request.
@@ -196,7 +196,7 @@ class Router(StarletteRouter):
                 rule, params = found
                 route = rule.target
                 if route.__class__ is RuleRoute:
-                    return route, route.plan, params, None
+                    return route, route.prepared, params, None
         return self._find(scope)
 
     def match(self, context: ConnectionContext) -> None:
@@ -232,16 +232,16 @@ class Router(StarletteRouter):
         if isinstance(found, Miss):
             return self._find_in_origin_form(scope) or self._find_foreign(scope, found)
         rule, params = found
-        route, plans = rule.target, None
+        route, by_method = rule.target, None
         if isinstance(route, _ByMethod):
-            route, plans = route
+            route, by_method = route
         if not isinstance(route, RuleRoute):
             return route, None, scope.get("path_params", {}), None
         if method == "OPTIONS" and rule.provide_automatic_options:
-            return route, route.options_plan, {}, None
-        if plans is not None and method in plans:
-            return route, plans[method], params, None
-        return route, route.plan, params, None
+            return route, route.prepared_options, params, None
+        if by_method is not None and method in by_method:
+            return route, by_method[method], params, None
+        return route, route.prepared, params, None
 
     def _find_foreign(self, scope: Scope, miss: Miss) -> Found:
         partial = None
@@ -272,11 +272,8 @@ class Router(StarletteRouter):
     def _domain(self, scope: Scope) -> str:
         """Return what rules with a host or a subdomain are matched with."""
         flask = self.flask
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
         server_name = flask.config["SERVER_NAME"] if flask.subdomain_matching else None
-        return flask.url_map.domain_part(
-            host.decode("latin-1"), scope.get("scheme", "http"), server_name
-        )
+        return flask.url_map.domain_part(host_of(scope), scope.get("scheme", "http"), server_name)
 
 
 def _routing_error(scope: Scope, miss: Miss) -> HTTPException:

@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from asyncflask.life.lifespan import no_lifespan, serving
+from asyncflask.life.lifespan import no_lifespan, run_lifespan
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -85,7 +85,7 @@ class SelfStart:
     async def _serve(self, ready: Future[None]) -> None:
         app = self._app
         try:
-            async with serving(app) as state:
+            async with run_lifespan(app) as state:
                 if state:
                     self._state = dict(state)
                     app.middleware_stack = self

@@ -14,7 +14,7 @@ from asyncflask.ctx import current
 from asyncflask.life.background import BackgroundTasks
 from asyncflask.life.calls import announce_beside
 from asyncflask.life.draining import Draining
-from asyncflask.life.lifespan import serving
+from asyncflask.life.lifespan import run_lifespan
 from asyncflask.life.mounted import MountedLifespans
 from asyncflask.life.workers import Workers
 from asyncflask.signals import got_background_exception
@@ -52,7 +52,7 @@ class Serving(Workers):
         """
         if self._started is not None:
             raise RuntimeError(f"{self.name!r} was started already: call 'shutdown()' first.")
-        lifespan = serving(cast("Flask", self))
+        lifespan = run_lifespan(cast("Flask", self))
         await lifespan.__aenter__()
         self._started = lifespan
 
@@ -74,7 +74,15 @@ class Serving(Workers):
 
         :param func: ``async def`` runs on the loop, ``def`` in a worker thread, once one is free
             that no request waits for.
+        :raises TypeError: it is no function.
         """
+        if not callable(func):
+            if asyncio.iscoroutine(func):
+                func.close()
+            raise TypeError(
+                f"A background task is a function, not {func!r}. Pass the function and its "
+                "arguments: add_background_task(function, argument)."
+            )
         name = getattr(func, "__name__", repr(func))
         if is_async_callable(func):
             run: Callable[[], Awaitable[Any]] = functools.partial(func, *args, **kwargs)

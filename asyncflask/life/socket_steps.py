@@ -127,7 +127,7 @@ class SocketSteps(Steps):
         sockets = self.dispatch.sockets
         if isinstance(sockets, SteppedSockets):
             return sockets
-        return SteppedSockets(cast(Any, self), sockets._router, sockets._plan)
+        return SteppedSockets(cast(Any, self), sockets.router, sockets.plan)
 
 
 def replaced_socket_steps(app: SocketSteps) -> dict[str, Callable[..., Any]]:

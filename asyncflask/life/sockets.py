@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +18,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from asyncflask.concurrency import on_loop
 from asyncflask.ctx import ConnectionContext, WebsocketContext
-from asyncflask.life.calls import announce, call_function
+from asyncflask.life.calls import announce, announce_beside, call_function
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.guard import refuse_origin
 from asyncflask.signals import websocket_received, websocket_sent
@@ -42,9 +41,10 @@ _OF_RESPONSES = frozenset({"content-type", "content-length", "vary"})
 
 #: Seconds that a view does not read before somebody looks whether its client is there still.
 _LOOK_AFTER = 1.0
-#: How much is taken from the server meanwhile: messages, and bytes or characters of them.
-_MOST_AHEAD = 16
-_MOST_BYTES_AHEAD = 64 * 1024
+#: How much is taken from the server meanwhile: messages, and bytes or characters of them. Where
+#: there is more, the client's end is behind it and cannot be seen.
+_MOST_AHEAD = 256
+_MOST_BYTES_AHEAD = 256 * 1024
 
 
 def close_code(status: int) -> int:
@@ -70,7 +70,7 @@ class Sockets(Dispatch):
         # A handshake is a GET (RFC 6455, section 4.1); ASGI does not say so.
         scope.setdefault("method", "GET")
         scope.update(
-            router=self._router, route=route, endpoint=endpoint.function, path_params=params
+            router=self.router, route=route, endpoint=endpoint.function, path_params=params
         )
         return self._go_in(scope, receive, send, endpoint, error)
 
@@ -107,12 +107,8 @@ class Sockets(Dispatch):
         context.sent = True
         if context._session is None:
             return []
-        app = self._app
-        response = app.response_class()
-        if not app.session_interface.is_null_session(context.session):
-            saved = app.session_interface.save_session(app, context.session, response)
-            if inspect.isawaitable(saved):
-                await saved
+        response = self._app.response_class()
+        await self._save_session(context, response)
         return [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in response.headers
@@ -161,7 +157,7 @@ class Sockets(Dispatch):
     def _messages(self, context: ConnectionContext, response: Any) -> Any:
         return response
 
-    async def _conclude(self, context: Any, answer: Any) -> None:
+    async def _conclude(self, context: ConnectionContext, answer: Any) -> None:
         """Refuse the handshake with the answer, or close the connection; then the teardowns."""
         websocket = context.websocket
         if answer is not None and not websocket.accepted and websocket.close_code is None:
@@ -179,14 +175,14 @@ class Sockets(Dispatch):
         await self.tear_down(context, context.error)
         await self._back_on_loop(context)
         if context.reraise:
-            raise context.error
+            raise cast(Exception, context.error)
 
-    async def _close(self, context: Any, code: int) -> None:
+    async def _close(self, context: ConnectionContext, code: int) -> None:
         if context.journey is not None:
             await on_loop
         await context.websocket._close(code)
 
-    async def _deliver(self, context: Any, response: Response) -> None:
+    async def _deliver(self, context: ConnectionContext, response: Response) -> None:
         # A route of Starlette's has failed before it answered the handshake.
         if context.endpoint is self._foreign:
             context.send = _refusing(context.scope, context.send)
@@ -219,12 +215,15 @@ class _Line:
         self._is_read = self._view_reads = False
         self._ahead: asyncio.Task[None] | None = None
         self._taken: deque[Message] = deque()
+        self._size = 0
         self._arrived = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._start("look", _LOOK_AFTER, self._look_ahead)  # it may go before it was accepted
 
     async def receive(self) -> Message:
         """Return the server's next message."""
         self._stop("look")
+        self._stop("overflow")
         in_view = asyncio.current_task() is self._task
         self._readers += 1
         try:
@@ -276,30 +275,49 @@ class _Line:
 
     async def _next(self) -> Message:
         while not self._taken:
-            if self._ahead is None or self._ahead.done():
+            if not self._is_looking():
                 return await self._receive()
             self._arrived.clear()
             await self._arrived.wait()
-        return self._taken.popleft()
+        message = self._taken.popleft()
+        self._size -= _size_of(message)
+        return message
+
+    def _is_looking(self) -> bool:
+        return self._ahead is not None and not self._ahead.done()
 
     def _look_ahead(self) -> None:
         """Take messages before the view asks for them: the client's end may be among them."""
-        if not self._readers and not self._context.answered:
-            self._ahead = self._loop.create_task(self._take())
+        self._meanwhile(self._take)
+
+    def _end_overflow(self) -> None:
+        self._meanwhile(self._close_overflow)
+
+    def _meanwhile(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if not (self._readers or self._context.answered or self._is_looking()):
+            self._ahead = self._loop.create_task(work())
 
     async def _take(self) -> None:
-        size = 0
         try:
-            while len(self._taken) < _MOST_AHEAD and size < _MOST_BYTES_AHEAD:
+            while len(self._taken) < _MOST_AHEAD and self._size < _MOST_BYTES_AHEAD:
                 message = await self._receive()
                 self._taken.append(message)
+                self._size += _size_of(message)
                 self._arrived.set()
                 if message["type"] == "websocket.disconnect":
                     self._expect_end(message)
                     return
-                size += len(message.get("text") or message.get("bytes") or b"")
         finally:
             self._arrived.set()
+        seconds = self._context.app.config["WEBSOCKET_CLOSE_TIMEOUT"]
+        self._start("overflow", seconds, self._end_overflow)
+
+    async def _close_overflow(self) -> None:
+        """Send a client away whose messages nobody reads: it may have gone long ago."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AFTER):
+                await self._context.websocket._close(1008, "The messages are not read.")
+        self._expect_end({"type": "websocket.disconnect", "code": 1008})
 
     def _expect_end(self, message: Message) -> None:
         """The client has gone: see to it that the view ends."""
@@ -338,6 +356,10 @@ class _Line:
             timer.cancel()
 
 
+def _size_of(message: Message) -> int:
+    return len(message.get("text") or message.get("bytes") or b"")
+
+
 def _awaited(task: asyncio.Task[Any]) -> Any:
     """The future that a task waits for. There is no public way to ask."""
     return getattr(task, "_fut_waiter", None)
@@ -347,10 +369,7 @@ async def _tell_of(signal: Signal, message: Message) -> None:
     data = message.get("text")
     if data is None:
         data = message.get("bytes")
-    for receiver in signal.receivers_for(data):
-        result = receiver(data)
-        if inspect.isawaitable(result):
-            await result
+    await announce_beside(data, signal)
 
 
 def _refusing(scope: Scope, send: Send) -> Send:
@@ -371,9 +390,9 @@ def _refusing(scope: Scope, send: Send) -> Send:
     return refuse_with
 
 
-def _is_interrupted(context: Any, exc: BaseException) -> bool:
+def _is_interrupted(context: ConnectionContext, exc: BaseException) -> bool:
     """Whether a cancellation is ours, and only ours: the client has gone."""
-    if not context.interrupted:
+    if not (isinstance(context, WebsocketContext) and context.interrupted):
         return False
     context.interrupted = False
     task = cast("asyncio.Task[Any]", asyncio.current_task())

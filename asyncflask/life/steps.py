@@ -18,7 +18,14 @@ from asyncflask.concurrency import Pending, running_loop
 from asyncflask.ctx import ConnectionContext, RequestContext, current, has_request_context
 from asyncflask.exceptions import FormDataRoutingRedirect, WorkerPoolFullError
 from asyncflask.lazy import lazy
-from asyncflask.life.calls import AsyncFunction, announce, call_function, settle, take, take_here
+from asyncflask.life.calls import (
+    AsyncFunction,
+    announce,
+    call_function,
+    run_part,
+    run_part_here,
+    settle,
+)
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.teardown import receivers, run_all
 from asyncflask.signals import (
@@ -193,8 +200,8 @@ class Steps:
         steps, step = place
         make = partial(getattr(steps, step), context, *args)
         if running_loop() is None:
-            return take_here(context, make)
-        return Pending(partial(take, context, make), f"app.{name}(...)")
+            return run_part_here(context, make)
+        return Pending(partial(run_part, context, make), f"app.{name}(...)")
 
     def _place_of(self, name: str, context: ConnectionContext | None) -> tuple[Any, str] | None:
         """Return what takes a step in ``context``, and the name it has there."""
@@ -205,7 +212,7 @@ class Steps:
         dispatch = self.dispatch
         if isinstance(dispatch, SteppedDispatch):
             return dispatch
-        return SteppedDispatch(cast(Any, self), dispatch._router, dispatch._plan)
+        return SteppedDispatch(cast(Any, self), dispatch.router, dispatch.plan)
 
 
 #: What makes the difference between ``Dispatch`` and :class:`SteppedDispatch`, where replaced.
@@ -353,13 +360,11 @@ class SteppedDispatch(Dispatch):
         await self.take(context, name, exc)
 
     def _own_teardowns(self, context: ConnectionContext, name: str) -> Iterator[AsyncFunction]:
-        functions = context.endpoint.teardown
-        of_request = len(functions) - len(self._app.teardown_appcontext_funcs)
         if name == "do_teardown_request":
-            yield from functions[:of_request]
+            yield from context.endpoint.teardown_request
             yield from receivers(context, context.tearing_down)
         else:
-            yield from functions[of_request:]
+            yield from context.endpoint.teardown_appcontext
             yield from receivers(context, appcontext_tearing_down)
 
     async def do_teardown_request(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.exceptions import ClientDisconnected
 
-from asyncflask.concurrency import OpenedIterator, ThreadedIterator
+from asyncflask.concurrency import OpenedIterator, ThreadedIterator, aclose_iterable
 from asyncflask.ctx import current
-from asyncflask.messages.response import _encode
+from asyncflask.messages.response import encode_chunk
 
 if TYPE_CHECKING:
     from starlette.types import Message, Send
@@ -159,7 +159,7 @@ class Stream:
         try:
             await send(start)
             async for chunk in chunks:
-                await put(_encode(chunk), True)
+                await put(encode_chunk(chunk), True)
             watch.stop()
             await put(b"", False)
         except _ClientGoneError:
@@ -175,10 +175,8 @@ class Stream:
         if self._chunks is None:
             await self.response.aclose()
             return
-        close = getattr(self._chunks, "aclose", None)
         try:
-            if close is not None:
-                await close()
+            await aclose_iterable(self._chunks)
         finally:
             await self.response.call_close_functions()
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from asyncflask.concurrency import Journey, WorkerPool, is_async_callable, running_loop, wait_for
-from asyncflask.ctx import current
+from asyncflask.ctx import current, current_connection
 from asyncflask.lazy import lazy
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Workers:
 
     @lazy
     def stream_pool(self) -> WorkerPool:
-        """The threads that pull sync generators, ``STREAM_THREADS`` at most."""
+        """The threads that clients hold, ``STREAM_THREADS`` at most: sync generators, sockets."""
         return self._make_pool("STREAM_THREADS", "stream")
 
     def _make_pool(self, size: str, kind: str) -> WorkerPool:
@@ -59,9 +59,7 @@ class Workers:
         :returns: what the function returns.
         :raises WorkerPoolFullError: no thread came free in time.
         """
-        context = current.get(None)
-        # An app context that stands in the request is in the request's place too.
-        connection = None if context is None else context.connection_context
+        connection = current_connection()
         journey = None if connection is None else connection.journey
         if isinstance(journey, Journey) and journey.has_worker_here:
             result: T = await journey.run(functools.partial(function, *args, **kwargs))

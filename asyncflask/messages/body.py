@@ -295,6 +295,10 @@ class Body:
                 )
             )
 
+    def check_declared_size(self) -> None:
+        """Refuse a body that is declared larger than its limit, without reading it."""
+        self._check_size(self._declared, None)
+
     def _check_size(self, size: int | None, limit: int | None) -> None:
         """Refuse a body of ``size`` bytes that passes its own limit or a lower one."""
         for most in (self.limit, limit):

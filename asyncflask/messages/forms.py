@@ -220,6 +220,7 @@ class FormReader:
             return self._multipart.fields, self._multipart.files
         if self.mimetype == "application/x-www-form-urlencoded":
             return self._decode(await self.body.read(self.limits.memory)), []
+        self.body.check_declared_size()
         return [], []
 
     def _decode(self, data: bytes) -> list[tuple[str, str]]:

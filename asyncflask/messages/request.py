@@ -8,7 +8,6 @@ checker sees as ``Request`` for the former and as ``SyncRequest`` for the latter
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from io import BufferedReader, BytesIO
@@ -18,7 +17,7 @@ from werkzeug.datastructures import CombinedMultiDict, ImmutableMultiDict, Multi
 from werkzeug.datastructures import FileStorage as BaseFileStorage
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from asyncflask.concurrency import ReadyBytes, resolve
+from asyncflask.concurrency import ReadyBytes, awaited, resolve
 from asyncflask.lazy import lazy
 from asyncflask.messages.body import Body, BodyFile, check_def_code, no_body
 from asyncflask.messages.connection import Application, Connection, any_application
@@ -247,8 +246,7 @@ class BaseRequest(Connection):
         return value
 
     async def _without_json(self, e: ValueError | None) -> Any:
-        value = self.on_json_loading_failed(e)
-        return await value if inspect.isawaitable(value) else value
+        return await awaited(self.on_json_loading_failed(e))
 
 
 class Request(BaseRequest):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import io
 import re
 from collections.abc import (
@@ -34,6 +33,9 @@ from asyncflask.concurrency import (
     Pending,
     ReadyBytes,
     ReadyStr,
+    aclose_iterable,
+    awaited,
+    close_iterable,
     is_async_callable,
     resolve,
     running_loop,
@@ -64,7 +66,11 @@ def _full_content_type(mimetype: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _wire_name(name: str) -> bytes:
+def wire_name(name: str) -> bytes:
+    """Return the name of a header as it is sent: ``"X-Room" -> b"x-room"``.
+
+    :raises ValueError: it has other characters than names have, such as a line break.
+    """
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1).")
     return name.lower().encode()
@@ -234,13 +240,13 @@ class Response(SansIOResponse):
         body = self.response
         if not isinstance(body, bytes):
             self.response = b"".join(self.iter_encoded())
-            _close(body)
+            close_iterable(body)
         return cast(bytes, self.response)
 
     async def _read_all(self, as_text: bool) -> str | bytes:
         body = self.response
         self.response = b"".join([chunk async for chunk in self._iterate()])
-        _close(body)
+        close_iterable(body)
         return self.response.decode() if as_text else self.response
 
     def iter_encoded(self) -> Iterator[bytes]:
@@ -257,7 +263,7 @@ class Response(SansIOResponse):
             )
         else:
             for chunk in self.response:
-                yield _encode(chunk)
+                yield encode_chunk(chunk)
 
     def calculate_content_length(self) -> int | None:
         """Return the number of bytes of a body that is here, else None."""
@@ -300,7 +306,7 @@ class Response(SansIOResponse):
 
         :raises RuntimeError: one of them is ``async def``.
         """
-        _close(self.response)
+        close_iterable(self.response)
         for func in self._on_close or ():
             if is_async_callable(func):
                 raise RuntimeError(
@@ -311,22 +317,15 @@ class Response(SansIOResponse):
 
     async def aclose(self) -> None:
         """:meth:`close` for ``async def`` code: closes async iterables and awaits."""
-        body = self.response
-        close = getattr(body, "aclose", None) or getattr(body, "close", None)
         try:
-            if close is not None:
-                result = close()
-                if inspect.isawaitable(result):
-                    await result
+            await aclose_iterable(self.response)
         finally:
             await self.call_close_functions()
 
     async def call_close_functions(self) -> None:
         """Call the :meth:`call_on_close` functions, for a body that is closed by who sent it."""
         for func in self._on_close or ():
-            result = func()
-            if inspect.isawaitable(result):
-                await result
+            await awaited(func())
 
     def freeze(self) -> None:
         """Make the response ready to be stored: whole body, content length, ETag."""
@@ -474,10 +473,10 @@ class Response(SansIOResponse):
             headers.remove("Content-Length")
         raw: RawHeaders = []
         for name, value in headers:
-            wire_name = _wire_name(name)
-            if wire_name in (b"location", b"content-location"):
+            raw_name = wire_name(name)
+            if raw_name in (b"location", b"content-location"):
                 value = iri_to_uri(value)
-            raw.append((wire_name, value.encode("latin-1", "replace")))
+            raw.append((raw_name, value.encode("latin-1", "replace")))
         raw.extend(pair for pair in extra if pair[0].decode() not in headers)
         return raw
 
@@ -501,7 +500,7 @@ class Response(SansIOResponse):
         if not isinstance(chunks, AsyncIterable):
             chunks = iterate_in_threadpool(chunks)
         async for chunk in chunks:
-            yield _encode(chunk)
+            yield encode_chunk(chunk)
 
 
 class ResponseStream(io.RawIOBase):
@@ -553,13 +552,11 @@ def _bounds_of(http_range: str, length: int) -> tuple[int, int]:
     return start, stop
 
 
-def _close(body: object) -> None:
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
+def encode_chunk(chunk: str | bytes | Any) -> bytes:
+    """Return a piece of a streamed body as bytes.
 
-
-def _encode(chunk: str | bytes | Any) -> bytes:
+    :raises TypeError: it is neither ``str`` nor ``bytes``.
+    """
     if isinstance(chunk, str):
         return chunk.encode()
     if isinstance(chunk, bytes | bytearray | memoryview):

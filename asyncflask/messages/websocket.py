@@ -20,6 +20,7 @@ from werkzeug.exceptions import BadRequest
 from asyncflask.concurrency import resolve, running_loop
 from asyncflask.lazy import lazy
 from asyncflask.messages.connection import Application, Connection
+from asyncflask.messages.response import wire_name
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -239,7 +240,7 @@ class BaseWebsocket(Connection):
 
 
 def _raw_headers(headers: HeadersValue | None) -> list[tuple[bytes, bytes]]:
-    raw = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in Headers(headers)]
+    raw = [(wire_name(name), value.encode("latin-1")) for name, value in Headers(headers)]
     if any(name == b"sec-websocket-protocol" for name, _ in raw):
         raise ValueError("The subprotocol is no header here: write 'accept(subprotocol=...)'.")
     return raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ _USER_AGENT = f"Werkzeug/{version('werkzeug')}"
 
 #: Where the jar notes that a cookie is ``Secure``.
 _SECURE = "asyncflask.secure"
+
+_KNOWN = frozenset(inspect.signature(wire_request).parameters)
 
 
 class FlaskOptions(TypedDict, total=False):
@@ -182,6 +185,11 @@ class ClientBase(BaseClient):
             flask.pop("environ_overrides", None),
             flask.pop("errors_stream", None),
         )
+        if unknown := flask.keys() - _KNOWN:
+            raise TypeError(
+                f"A request of the test client takes no argument {min(unknown)!r}. It takes "
+                "Flask's and httpx's."
+            )
         wire = wire_request(self.application, url, method=method, headers=own, **cast(Any, flask))
         if wire.body and content is not None:
             raise TypeError("Pass content=, or Flask's data=, form=, files= or json=, but not both")

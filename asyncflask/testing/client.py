@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, cast
 
+from asyncflask.concurrency import awaited
+from asyncflask.ctx import within
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.base import (
     ClientBase,
@@ -18,7 +19,6 @@ from asyncflask.testing.base import (
 )
 from asyncflask.testing.connection import HTTPConnection
 from asyncflask.testing.environ import environ_of, request_options
-from asyncflask.testing.kept import within
 from asyncflask.testing.websocket import WebsocketConnection
 
 if TYPE_CHECKING:
@@ -178,17 +178,13 @@ class FlaskClient(ClientBase, httpx.AsyncClient):
         request = self._session_request(method, path, options)
         app, context = cast(Any, self.application), self._context_for(request)
         with within(context):
-            session = app.session_interface.open_session(app, context.request)
-            if inspect.isawaitable(session):
-                session = await session
+            session = await awaited(app.session_interface.open_session(app, context.request))
         yield check_opened(session)
         if app.session_interface.is_null_session(session):
             return
         response = app.response_class()
         with within(context):
-            saved = app.session_interface.save_session(app, session, response)
-            if inspect.isawaitable(saved):
-                await saved
+            await awaited(app.session_interface.save_session(app, session, response))
         self._keep_session(response.headers, request)
 
     def websocket(

@@ -7,10 +7,11 @@ import contextvars
 import logging
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 
+from asyncflask.concurrency import aclose_iterable, finish
 from asyncflask.testing._httpx import httpx
 
 if TYPE_CHECKING:
@@ -277,34 +278,8 @@ class _Upload:
         if self._pull is not None:
             self._pull.cancel()
             await asyncio.gather(self._pull, return_exceptions=True)
-        close = getattr(self._chunks, "aclose", None)
-        if close is not None:
-            await close()
+        await aclose_iterable(self._chunks)
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
     return await anext(chunks, None)
-
-
-async def finish(task: asyncio.Task[Any], grace: float | None) -> bool:
-    """Wait for ``task``, and cancel it after ``grace`` seconds (None: as long as it takes).
-
-    It is over when this returns or raises: a caller that is cancelled cancels the task.
-
-    :returns: whether the task ended by itself.
-    """
-    interrupted: asyncio.CancelledError | None = None
-    by_itself = True
-    while not task.done():
-        try:
-            await asyncio.wait({task}, timeout=grace)
-        except asyncio.CancelledError as exc:
-            interrupted = exc
-        if not task.done():
-            by_itself, grace = False, None
-            task.cancel()
-    if not task.cancelled():
-        task.exception()  # seen, whether or not somebody raises it
-    if interrupted is not None:
-        raise interrupted
-    return by_itself

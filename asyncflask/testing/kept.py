@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager, suppress
+from collections.abc import MutableMapping
+from contextlib import suppress
 from contextvars import Token
 from typing import Any
 
@@ -72,13 +72,3 @@ class KeptContext:
         # A client that the application itself uses is not this one.
         if isinstance(context, RequestContext) and context.scope.get(_KEY) is self:
             self._last = context
-
-
-@contextmanager
-def within(context: RequestContext) -> Iterator[None]:
-    """Make ``context`` current for a while. No request ends with it: nothing is torn down."""
-    token = current.set(context)
-    try:
-        yield
-    finally:
-        current.reset(token)

@@ -13,7 +13,9 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
-from asyncflask.concurrency import Worker, running_loop
+from asyncflask.concurrency import Worker, awaited, running_loop
+from asyncflask.ctx import within
+from asyncflask.life.calls import WAITING_WORKER
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.base import (
     ClientBase,
@@ -23,13 +25,10 @@ from asyncflask.testing.base import (
     to_httpx_auth,
 )
 from asyncflask.testing.environ import environ_of, request_options
-from asyncflask.testing.kept import within
 from asyncflask.testing.transport import make_response
 from asyncflask.testing.websocket import SyncWebsocketConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from asyncflask.sessions import SessionMixin
     from asyncflask.testing.exchange import Exchange
     from asyncflask.testing.response import TestResponse
@@ -165,7 +164,7 @@ class SyncClient(ClientBase, httpx.Client):
         self._keep_session(response.headers, request)
 
     def _settle(self, result: Any) -> Any:
-        return self._sync.wait(lambda: _awaited(result)) if inspect.isawaitable(result) else result
+        return self._sync.wait(lambda: awaited(result)) if inspect.isawaitable(result) else result
 
     def websocket(
         self,
@@ -265,7 +264,7 @@ class _SyncTransport(httpx.BaseTransport):
             body = _LentUpload(body, worker)
         exchange = self.wait(
             # The application's `def` functions run in this thread, which waits anyway.
-            lambda: self._asgi.open(request, body, {"asyncflask.worker": worker}),
+            lambda: self._asgi.open(request, body, {WAITING_WORKER: worker}),
             worker,
         )
         stream = _SyncResponseStream(exchange, self, worker)
@@ -382,10 +381,6 @@ class _LoopThread:
             if self._loop is not None:
                 self._loop = None
                 self._end()
-
-
-async def _awaited(result: Awaitable[T]) -> T:
-    return await result
 
 
 async def _live(ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from asyncflask.life.lifespan_protocol import Lifespan
 from asyncflask.testing._httpx import httpx
 from asyncflask.testing.exchange import Exchange
-from asyncflask.testing.lifespan import Lifespan
 from asyncflask.testing.response import TestResponse
 from asyncflask.testing.scope import as_websocket, http_scope
 from asyncflask.testing.websocket import WebsocketExchange

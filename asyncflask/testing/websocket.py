@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from asyncflask.concurrency import finish
 from asyncflask.testing._httpx import httpx
-from asyncflask.testing.exchange import finish
 from asyncflask.testing.response import TestResponse
 
 if TYPE_CHECKING:

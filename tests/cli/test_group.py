@@ -127,6 +127,13 @@ def test_unknown_command(invoke: Invoke) -> None:
     assert "No such command 'gret'" in invoke("-A", "shop", "gret").stderr
 
 
+def test_an_unknown_command_is_like_one_of_the_application(invoke: Invoke) -> None:
+    """Not only the built-in ones are suggested."""
+    assert "Did you mean 'greet'?" in invoke("-A", "shop", "gret").stderr
+    assert "Did you mean 'routes'?" in invoke("-A", "shop", "route").stderr
+    assert "Did you mean 'routes'?" in invoke("route").stderr
+
+
 def test_application_that_fails_on_import(invoke: Invoke, tmp_path: Path) -> None:
     """Its traceback is shown, without that of this package."""
     (tmp_path / "broken.py").write_text("1 / 0\n")

@@ -18,6 +18,7 @@ from asyncflask.concurrency import (
     Pending,
     ReadyBytes,
     ReadyStr,
+    awaited,
     is_async_callable,
     resolve,
     running_loop,
@@ -188,3 +189,8 @@ def test_async_callables_are_recognised() -> None:
     assert not is_async_callable(Async)
     assert not is_async_callable(len)
     assert not is_async_callable(lambda: answer())
+
+
+async def test_a_value_may_be_awaitable() -> None:
+    """What a function of the user's gave is its result, `def` or `async def`."""
+    assert await awaited(answer()) == await awaited(42) == 42

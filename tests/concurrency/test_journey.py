@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from asyncflask.concurrency import Journey, Worker, WorkerPool, in_worker, on_loop, wait_for
-from asyncflask.concurrency.journey import keep_going, wait_for_stragglers
+from asyncflask.concurrency.tasks import keep_going, wait_for_stragglers
 from asyncflask.exceptions import WorkerPoolFullError
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
@@ -485,20 +485,3 @@ async def test_a_cancellation_that_meets_an_arrival_is_heard_first(pool: WorkerP
         await task
     await until(lambda: done)
     await until(lambda: pool.busy == 0)
-
-
-async def test_what_goes_on_alone_can_be_waited_for(caplog: pytest.LogCaptureFixture) -> None:
-    """At shutdown, for so long; the log says what was not finished."""
-    gate = asyncio.Event()
-    done: list[str] = []
-
-    async def late() -> None:
-        await gate.wait()
-        done.append("late")
-
-    keep_going(late())
-    await wait_for_stragglers(0.01)
-    assert "1 cancelled requests were not finished" in caplog.text
-    gate.set()
-    await wait_for_stragglers(5)
-    assert done == ["late"]

@@ -71,6 +71,17 @@ async def test_a_background_task_that_fails_is_logged(
     assert "in background" in caplog.text
 
 
+async def test_a_background_task_is_a_function() -> None:
+    """What was called already is a mistake that is told where it was made."""
+    app = make_app()
+
+    async def task() -> None: ...
+
+    for wrong in (task(), 7):
+        with pytest.raises(TypeError, match="Pass the function"):
+            app.add_background_task(wrong)  # type: ignore[arg-type]
+
+
 async def test_tasks_are_waited_for_and_then_cancelled(caplog: pytest.LogCaptureFixture) -> None:
     """At shutdown, up to SHUTDOWN_TIMEOUT seconds; tasks that tasks add count too."""
     app = make_app()

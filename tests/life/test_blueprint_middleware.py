@@ -195,3 +195,14 @@ async def test_middleware_may_answer_instead() -> None:
     app.register_blueprint(blueprint)
     response = await app.test_client().get("/")
     assert (response.status_code, response.text, record) == (403, "refused", [])
+
+
+def test_a_bare_class_is_no_middleware() -> None:
+    """Starlette wants it wrapped; that is told where it is given."""
+    bare: Any = [GZipMiddleware]
+    with pytest.raises(
+        TypeError, match=r"Write: middleware=\[Middleware\(GZipMiddleware, \.\.\.\)\]"
+    ):
+        Flask(__name__, middleware=bare)
+    with pytest.raises(TypeError, match="is no starlette"):
+        Blueprint("a", __name__, middleware=bare)

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from asyncflask import Flask, request
-from asyncflask.life import mounted
+from asyncflask.life import lifespan_protocol
 
 
 def make_app(record: list[str]) -> Flask:
@@ -118,7 +118,7 @@ async def test_a_failure_at_start_stops_ours(kind: str) -> None:
     app.mount("/broken", broken)
     reason = "no database" if kind == "raises" else "it does not say why"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mounted, "_GRACE", 0.01)
+        patch.setattr(lifespan_protocol, "GRACE", 0.01)
         with pytest.raises(
             RuntimeError, match=f"mounted at '/broken' has failed.*{reason}"
         ) as caught:
@@ -132,7 +132,7 @@ async def test_failures_at_shutdown_are_logged(
     kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And keep nothing else from ending."""
-    monkeypatch.setattr(mounted, "_GRACE", 0.01)
+    monkeypatch.setattr(lifespan_protocol, "GRACE", 0.01)
     record: list[str] = []
     app = make_app(record)
 

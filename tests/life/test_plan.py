@@ -40,7 +40,8 @@ def test_an_endpoint_without_hooks_is_the_view_itself() -> None:
     """Nothing is wrapped around an `async def` view, and nothing runs beside it."""
     endpoint = build_endpoint(make_app(), "index", view)
     assert (endpoint.name, endpoint.function, endpoint.view) == ("index", view, view)
-    assert endpoint.before == endpoint.after == endpoint.teardown == endpoint.preprocessors == ()
+    assert endpoint.before == endpoint.after == endpoint.preprocessors == ()
+    assert endpoint.teardown_request == endpoint.teardown_appcontext == ()
     assert (endpoint.prelude, endpoint.elsewhere, endpoint.keep_worker) == (False, False, False)
     assert endpoint.direct
 
@@ -86,7 +87,8 @@ def test_hooks_are_flattened_in_the_order_they_run() -> None:
     inward = outward[::-1]
     assert endpoint.before == tuple(hooks[name][0] for name in outward)
     assert endpoint.after == tuple(hooks[name][1] for name in inward)
-    assert endpoint.teardown == (*(hooks[name][2] for name in inward), teardown)
+    assert endpoint.teardown_request == tuple(hooks[name][2] for name in inward)
+    assert endpoint.teardown_appcontext == (teardown,)
     assert endpoint.preprocessors == tuple(hooks[name][3] for name in outward)
     assert not endpoint.direct
     assert build_endpoint(app, None, view).before == (hooks["app"][0],)
@@ -119,8 +121,12 @@ def test_the_plan_has_an_endpoint_for_each_view_and_for_none() -> None:
     assert list(plan.endpoints) == ["index"]
     (rule,) = app.url_map.iter_rules("index")
     assert plan.endpoint_of(rule) is plan.endpoints["index"]
-    assert (plan.miss.name, plan.miss.before, plan.miss.teardown) == (None, (before,), (teardown,))
-    assert (plan.foreign.function, plan.foreign.elsewhere, plan.foreign.teardown) == (
+    assert (plan.miss.name, plan.miss.before, plan.miss.teardown_request) == (
+        None,
+        (before,),
+        (teardown,),
+    )
+    assert (plan.foreign.function, plan.foreign.elsewhere, plan.foreign.teardown_request) == (
         None,
         True,
         (),

@@ -20,6 +20,7 @@ from starlette.routing import (
     WebSocketRoute,
 )
 
+import asyncflask
 from asyncflask import Flask, request, url_for
 from asyncflask.life.routes import RuleRoute
 from asyncflask.routing import Rule
@@ -524,3 +525,19 @@ async def test_mounts_are_for_all_subdomains() -> None:
     for host in ("example.test", "www.example.test"):
         response = await client.get("/mounted/", base_url=f"http://{host}")
         assert response.text == "mounted"
+
+
+def test_automatic_options_know_the_values_of_the_url_as_in_flask() -> None:
+    """A preprocessor that takes one out, for a prefix such as ``/<lang>``, finds it there."""
+    seen: dict[str, Any] = {}
+    for module in (flask, asyncflask):
+        app: Any = module.Flask(__name__, static_folder=None)
+        app.add_url_rule("/<lang>/", "index", lambda: "ok")
+
+        def take_language(_: Any, values: Any, name: str = module.__name__) -> None:
+            seen[name] = values.pop("lang")
+
+        app.url_value_preprocessor(take_language)
+        client = app.test_client() if module is flask else app.sync_test_client()
+        assert client.options("/de/").status_code == 200
+    assert seen == {"flask": "de", "asyncflask": "de"}

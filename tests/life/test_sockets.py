@@ -40,7 +40,7 @@ from asyncflask import (
 from asyncflask.life.sockets import close_code
 from asyncflask.sessions import SecureCookieSession, SessionInterface
 from asyncflask.testing import WebsocketDisconnectError, WebsocketResponseError
-from tests.wire import until
+from tests.wire import Wire, until
 
 
 def make_app() -> Flask:
@@ -153,7 +153,7 @@ async def test_a_def_view_keeps_its_thread() -> None:
         assert closed.value.code == 4000
     assert len(threads) == 5
     assert set(threads) == {threads[0]}
-    assert threads[0].startswith("sockets-worker")
+    assert threads[0].startswith("sockets-stream")
 
 
 async def test_signals_tell_of_its_life() -> None:
@@ -401,10 +401,13 @@ async def test_requests_and_websockets_have_rules_of_their_own() -> None:
         ("https://app.example", ["https://App.Example:443"], "ws", True),
         ("http://app.example", ["https://app.example"], "ws", False),
         ("null", ["*"], "ws", True),
+        ("https://app.example", "https://app.example", "ws", True),
+        ("https://evil.example", "https://*.example", "ws", False),
+        ("https://evil.example", "*", "ws", True),
     ],
 )
 async def test_pages_of_other_sites_open_no_sockets(
-    origin: str | None, allowed: list[str], scheme: str, passes: bool
+    origin: str | None, allowed: Any, scheme: str, passes: bool
 ) -> None:
     """An `Origin` has to fit the Host or the list; programs send none."""
     app = make_app()
@@ -759,6 +762,104 @@ async def test_a_view_waits_for_what_is_taken_ahead() -> None:
         assert await ws.receive() == "b"
 
 
+async def test_a_view_before_its_handshake_is_cancelled_too() -> None:
+    """Its client goes before anything was sent."""
+    app = make_app()
+    log: list[Any] = []
+
+    @app.websocket("/ws")
+    async def view() -> None:
+        try:
+            await websocket.send(await asyncio.Queue[str]().get())
+        finally:
+            log.append("left")
+
+    wire = Wire("/ws")
+    wire.scope["type"] = "websocket"
+    messages = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    await app(wire.scope, receive, wire.send)
+    assert (log, wire.sent) == (["left"], [])
+
+
+@pytest.mark.parametrize("reads_first", [False, True])
+async def test_a_client_that_floods_a_view_is_sent_away(reads_first: bool) -> None:
+    """Its end would stand behind what nobody reads, and never be seen."""
+    app = make_app()
+    app.config["WEBSOCKET_CLOSE_TIMEOUT"] = 0.05
+    log: list[Any] = []
+
+    @app.websocket("/ws")
+    async def view() -> None:
+        await websocket.accept()
+        if reads_first:
+            await websocket.receive()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append((websocket.close_code, websocket.close_reason))
+
+    async with app.test_client().websocket("/ws") as ws:
+        for _ in range(300):
+            await ws.send("x")
+        with pytest.raises(WebsocketDisconnectError, match="not read") as caught:
+            await ws.receive()
+    assert caught.value.code == 1008
+    assert log == [(1008, "The messages are not read.")]
+
+
+async def test_a_view_that_is_slow_gets_all_messages() -> None:
+    """However many there are, as long as it comes back for them; one that waits may wait."""
+    app = make_app()
+    app.config["WEBSOCKET_CLOSE_TIMEOUT"] = 0.5
+    got: list[Any] = []
+
+    @app.websocket("/ws")
+    async def view() -> None:
+        async for message in websocket:
+            if len(got) in (0, 399):
+                await asyncio.sleep(1.2)
+            got.append(message)
+            await websocket.send("got")
+
+    async with app.test_client().websocket("/ws") as ws:
+        for number in range(400):
+            await ws.send(str(number))
+        for _ in range(400):
+            await ws.receive()
+        await asyncio.sleep(1.7)
+        await ws.send("400")
+        assert await ws.receive() == "got"
+    assert got == [*map(str, range(401))]
+
+
+async def test_a_client_that_reads_nothing_is_sent_away_too() -> None:
+    """The close cannot be sent to it, and the view ends all the same."""
+    app = make_app()
+    app.config["WEBSOCKET_CLOSE_TIMEOUT"] = 0.05
+
+    @app.websocket("/ws")
+    async def view() -> None:
+        await websocket.accept()
+        await asyncio.Event().wait()
+
+    wire = Wire("/ws")
+    wire.scope["type"] = "websocket"
+    messages = iter([{"type": "websocket.connect"}])
+
+    async def receive() -> Any:
+        return next(messages, {"type": "websocket.receive", "text": "x" * 100_000})
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.close":
+            await asyncio.Event().wait()
+
+    await app(wire.scope, receive, send)
+
+
 async def test_hooks_are_not_interrupted() -> None:
     """Whatever the client does once the view has ended."""
     app = make_app()
@@ -944,17 +1045,22 @@ async def test_preprocessors_and_a_rule_without_a_view() -> None:
 
 
 async def test_a_full_pool_refuses() -> None:
-    """A `def` view that finds no thread is a 503."""
+    """A `def` view that finds no thread is a 503. Those of requests are not taken by sockets."""
     app = make_app()
-    app.config.update(WORKER_THREADS=1, WORKER_QUEUE_SIZE=0)
+    app.config.update(WORKER_THREADS=1, STREAM_THREADS=1, WORKER_QUEUE_SIZE=0)
 
     @app.websocket("/ws")
     def view() -> None:
         websocket.receive()
 
+    @app.get("/")
+    def index() -> str:
+        return "answered"
+
     client = app.test_client()
     async with client.websocket("/ws") as ws:
         assert (await end_of(app)).status_code == 503
+        assert (await client.get("/")).text == "answered"
         await ws.send("end")
 
 

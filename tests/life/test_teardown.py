@@ -6,8 +6,10 @@ import asyncio
 import io
 from typing import Any
 
+import flask
 import pytest
 
+import asyncflask
 from asyncflask import (
     Blueprint,
     Flask,
@@ -179,6 +181,40 @@ async def test_signals_are_sent_at_the_end() -> None:
     async with app.test_request_context("/"):
         pass
     assert sorted(record) == ["async def", "def", "def"]
+
+
+@pytest.mark.parametrize("way", ["request", "with", "async with"])
+async def test_signals_follow_the_functions_of_their_kind_as_in_flask(way: str) -> None:
+    """`request_tearing_down` comes before the functions of the application context."""
+    orders = []
+    for module in (flask, asyncflask):
+        app: Any = module.Flask(__name__, static_folder=None)
+        record: Record = []
+        app.add_url_rule("/", "index", lambda: "ok")
+        app.teardown_request(lambda exc, to=record: to.append("request function"))
+        app.teardown_appcontext(lambda exc, to=record: to.append("app function"))
+
+        def on_request(sender: Any, exc: Any, to: Record = record) -> None:
+            to.append("request signal")
+
+        def on_app(sender: Any, exc: Any, to: Record = record) -> None:
+            to.append("app signal")
+
+        module.request_tearing_down.connect(on_request, app)
+        module.appcontext_tearing_down.connect(on_app, app)
+        if module is flask:
+            app.test_client().get("/")
+        elif way == "request":
+            await app.test_client().get("/")
+        elif way == "with":
+            with app.test_request_context("/"):
+                pass
+        else:
+            async with app.test_request_context("/"):
+                pass
+        orders.append(record)
+    assert orders[0] == orders[1]
+    assert len(orders[0]) == 4
 
 
 async def test_an_async_receiver_needs_async_with(caplog: pytest.LogCaptureFixture) -> None:

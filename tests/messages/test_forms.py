@@ -551,3 +551,28 @@ def test_a_form_without_its_encoding_explains_itself(make: Any, debug: bool) -> 
     else:
         assert client.post("/", data={"foo": "index.txt"}).status_code == 400
     assert files[0] is None
+
+
+@pytest.mark.parametrize("name", ["form", "files", "values"])
+@pytest.mark.parametrize("size", [10, 11])
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json", URLENCODED])
+def test_a_large_body_of_another_type_is_refused_as_in_flask(
+    name: str, size: int, content_type: str
+) -> None:
+    """Who asks for the form of a body that passes the limit gets a 413, form or not."""
+    theirs, ours = flask.Flask(__name__), Flask(__name__)
+    theirs.config["MAX_CONTENT_LENGTH"] = ours.config["MAX_CONTENT_LENGTH"] = 10
+
+    @theirs.post("/")
+    def their_view() -> str:
+        return str(len(getattr(flask.request, name)))
+
+    @ours.post("/")
+    def our_view() -> str:
+        return str(len(getattr(asyncflask.sync.request, name)))
+
+    wanted = {"data": b"x" * size, "headers": {"Content-Type": content_type}}
+    expected = theirs.test_client().post("/", **wanted).status_code
+    with ours.sync_test_client() as client:
+        response = client.post("/", **wanted)
+    assert response.status_code == expected == (413 if size > 10 else 200)

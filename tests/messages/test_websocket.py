@@ -109,6 +109,9 @@ async def test_accepting_chooses_headers_and_a_subprotocol() -> None:
         await socket.accept(subprotocol="c")
     with pytest.raises(ValueError, match=r"accept\(subprotocol=...\)"):
         await socket.accept({"Sec-WebSocket-Protocol": "a"})
+    for name in ("X-A\r\nSet-Cookie: a=b\r\nX-B", "X A", ""):
+        with pytest.raises(ValueError, match="is no name for a header"):
+            await socket.accept({name: "a"})
     await socket.accept({"X-A": "é"}, subprotocol="b")
     assert socket.subprotocol == "b"
     assert server.sent == [

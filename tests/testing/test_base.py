@@ -19,6 +19,13 @@ from asyncflask.testing import FlaskClient, SyncClient
 from tests.testing.apps import Dressed, echo_app
 
 
+async def test_an_unknown_argument_is_named() -> None:
+    """Not as one of a function inside."""
+    client: Any = FlaskClient(echo_app())
+    with pytest.raises(TypeError, match="A request of the test client takes no argument 'jsn'"):
+        await client.post("/x", jsn={})
+
+
 class TestBaseUrl:
     async def test_it_comes_from_the_configuration(self) -> None:
         """As it is when the request is made."""

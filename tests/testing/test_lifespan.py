@@ -141,7 +141,7 @@ async def test_one_that_does_not_return_after_shutdown_is_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Servers do not wait for it either."""
-    monkeypatch.setattr("asyncflask.testing.lifespan.GRACE", 0.01)
+    monkeypatch.setattr("asyncflask.life.lifespan_protocol.GRACE", 0.01)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         while True:

@@ -78,7 +78,8 @@ class ServerSideSessionInterface(SessionInterface):
 
     Requests of one session may overlap: each saves the keys that it has changed, and the store
     merges them. Of changes to the same key the last one stays. A session that was cleared or
-    regenerated meanwhile is not brought back: what overlapping requests save later is dropped.
+    regenerated meanwhile is not brought back: what overlapping requests save later is dropped, or
+    stands alone under the new id if they regenerate it.
 
     :param store: where the sessions are; :class:`RedisStore`, :class:`MemoryStore` or yours.
     :param sign: sign the ids with ``SECRET_KEY``, so that the store is not asked for made-up ones.
@@ -156,12 +157,14 @@ class ServerSideSessionInterface(SessionInterface):
                 key, record if replace else written, deleted, lifetime, replace=replace
             )
             return await self._ask(app, saved)
+        latest = None
         if session.sid is not None:
             latest = await self._ask(app, self.store.pop(_key(session.sid)))
-            if latest is not None and not session.cleared:
-                kept = {name: text for name, text in latest.items() if name not in deleted}
+            if not session.cleared:
+                # Where it has ended meanwhile, as by a logout, nothing of it comes back.
+                kept = {name: text for name, text in (latest or {}).items() if name not in deleted}
                 record = {**kept, **written}
-        elif not record:
+        if latest is None and not record:
             return False
         sid = secrets.token_urlsafe(32)
         await self._ask(app, self.store.create(_key(sid), record, lifetime))
@@ -199,16 +202,6 @@ class ServerSideSessionInterface(SessionInterface):
             expires=self.get_expiration_time(app, session),
             **self._cookie_options(app),
         )
-
-    def _cookie_options(self, app: Flask) -> dict[str, Any]:
-        return {
-            "domain": self.get_cookie_domain(app),
-            "path": self.get_cookie_path(app),
-            "secure": self.get_cookie_secure(app),
-            "httponly": self.get_cookie_httponly(app),
-            "samesite": self.get_cookie_samesite(app),
-            "partitioned": self.get_cookie_partitioned(app),
-        }
 
     def _signer(self, app: Flask) -> Signer:
         keys = [*(app.config["SECRET_KEY_FALLBACKS"] or ()), app.secret_key]
