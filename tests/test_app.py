@@ -600,7 +600,6 @@ def test_an_application_that_is_not_served_is_freed_at_once() -> None:
 
 def test_in_debug_mode_a_redirect_that_loses_a_body_explains_itself() -> None:
     """It names both addresses, as in Flask. Bodies of the usual redirects (308) are kept."""
-
     app = Flask("debug", static_folder=None)
     app.debug = True
     with app.test_request_context("/here?x=1", method="POST", base_url="http://a.test/root/"):
