@@ -41,6 +41,7 @@ from asyncflask.files import send_file as send_file
 from asyncflask.files import send_from_directory as send_from_directory
 from asyncflask.globals import current_app, session
 from asyncflask.json import jsonify as jsonify
+from asyncflask.messages.connection import blueprint_names
 from asyncflask.messages.response import Response as _Response
 from asyncflask.signals import message_flashed
 
@@ -293,16 +294,6 @@ def handle_url_build_error(
     raise error
 
 
-@functools.lru_cache(maxsize=1024)
-def blueprint_names(endpoint: str | None) -> tuple[str, ...]:
-    """Return the blueprints of an endpoint, innermost first: ``"a.b.c" -> ("a.b", "a")``."""
-    names = []
-    while endpoint and "." in endpoint:
-        endpoint = endpoint.rpartition(".")[0]
-        names.append(endpoint)
-    return tuple(names)
-
-
 # Flashed messages.
 
 
@@ -333,18 +324,18 @@ _done = _Done()
 
 def _tell_of_flash(message: str, category: str) -> Awaitable[None]:
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
-    awaited = []
+    left = []
     for receiver in message_flashed.receivers_for(app):
         if running_loop() is not None and is_async_callable(receiver):
-            awaited.append(receiver)
+            left.append(receiver)
         else:
             app.ensure_sync(receiver)(app, message=message, category=category)
 
     async def tell() -> None:
-        for receiver in awaited:
+        for receiver in left:
             await receiver(app, message=message, category=category)
 
-    return Pending(tell, "flash(...)") if awaited else _done
+    return Pending(tell, "flash(...)") if left else _done
 
 
 @overload

@@ -14,7 +14,7 @@ A request:
 ``coerce``        what becomes of a view's return value
 ``streaming``     sends a body piece by piece
 ``teardown``      the end, also of contexts that code has pushed itself
-``sockets``       the same for WebSockets
+``sockets``       the same for WebSockets; ``channel``, their messages
 ``steps``         all this as methods that applications may replace; ``socket_steps``
 
 Between start and shutdown:

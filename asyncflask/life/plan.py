@@ -15,12 +15,12 @@ from werkzeug.exceptions import HTTPException
 from asyncflask.concurrency import is_async_callable
 from asyncflask.ctx import ConnectionContext, current
 from asyncflask.exceptions import SetupError
-from asyncflask.helpers import blueprint_names
 from asyncflask.life.calls import AsyncFunction, on_journey, settle
 from asyncflask.life.socket_steps import replaced_socket_steps
 from asyncflask.life.steps import is_replaced, replaced_steps
 from asyncflask.life.streaming import cancel_on_disconnect
 from asyncflask.life.workers import Workers
+from asyncflask.messages.connection import blueprint_names
 from asyncflask.registrar import read_only
 from asyncflask.views import methods_on_loop
 

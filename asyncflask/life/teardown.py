@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency import is_async_callable, running_loop
 from asyncflask.ctx import ConnectionContext, RequestContext, WebsocketContext
-from asyncflask.helpers import blueprint_names
 from asyncflask.life.calls import AsyncFunction, settle
+from asyncflask.messages.connection import blueprint_names
 from asyncflask.signals import appcontext_tearing_down
 
 if TYPE_CHECKING:

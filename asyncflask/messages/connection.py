@@ -324,12 +324,17 @@ class Connection(SansIORequest):
     @property
     def blueprints(self) -> list[str]:
         """The name of the blueprint and those it is nested in, the innermost first."""
-        names = []
-        name = self.blueprint or ""
-        while name:
-            names.append(name)
-            name = name.rpartition(".")[0]
-        return names
+        return list(blueprint_names(self.endpoint))
+
+
+@functools.lru_cache(maxsize=1024)
+def blueprint_names(endpoint: str | None) -> tuple[str, ...]:
+    """Return the blueprints of an endpoint, innermost first: ``"a.b.c" -> ("a.b", "a")``."""
+    names = []
+    while endpoint and "." in endpoint:
+        endpoint = endpoint.rpartition(".")[0]
+        names.append(endpoint)
+    return tuple(names)
 
 
 def _wsgi_environ(request: Connection) -> dict[str, Any]:
