@@ -52,6 +52,7 @@ from asyncflask.helpers import get_flashed_messages as get_flashed_messages
 from asyncflask.helpers import make_push_promise as make_push_promise
 from asyncflask.helpers import make_response as make_response
 from asyncflask.helpers import redirect as redirect
+from asyncflask.helpers import run_sync as run_sync
 from asyncflask.helpers import stream_with_context as stream_with_context
 from asyncflask.helpers import url_for as url_for
 from asyncflask.json import jsonify as jsonify

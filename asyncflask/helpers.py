@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib.util
 import os
@@ -18,7 +19,7 @@ from collections.abc import (
 )
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, AnyStr, Literal, NoReturn, ParamSpec, cast, overload
+from typing import TYPE_CHECKING, Any, AnyStr, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 from urllib.parse import quote
 
 from werkzeug.exceptions import SecurityError
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from asyncflask.routing.adapter import MapAdapter
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Headers of a request that are sent with what it pushes.
 _PUSHED_HEADERS = frozenset(
@@ -373,6 +375,28 @@ def get_flashed_messages(
         inside.flashes = flashes
     wanted = [pair for pair in flashes if not category_filter or pair[0] in category_filter]
     return wanted if with_categories else [message for _, message in wanted]
+
+
+# Threads.
+
+
+def run_sync(func: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+    """Make an ``async def`` function that runs ``func`` in a worker thread; Quart's.
+
+    ``await run_sync(hash_password)(password)``, or as a decorator. Within the current context, as
+    ``app.run_sync(func, ...)`` does; where no application is active, in asyncio's threads.
+
+    :param func: a ``def`` function, which may block.
+    """
+
+    @functools.wraps(func)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        context = current.get(None)
+        if context is None:
+            return await asyncio.to_thread(func, *args, **kwargs)
+        return await context.app.run_sync(func, *args, **kwargs)
+
+    return call
 
 
 # Streams.

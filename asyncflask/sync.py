@@ -61,6 +61,7 @@ from asyncflask import request_ctx as request_ctx
 from asyncflask import request_finished as request_finished
 from asyncflask import request_started as request_started
 from asyncflask import request_tearing_down as request_tearing_down
+from asyncflask import run_sync as run_sync
 from asyncflask import session as session
 from asyncflask import stream_events as stream_events
 from asyncflask import stream_with_context as stream_with_context

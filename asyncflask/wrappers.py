@@ -1,6 +1,7 @@
-"""``Request`` and ``Response``, where Flask has them. This module only re-exports."""
+"""``Request``, ``Response`` and ``Websocket``, where Flask and Quart have them: re-exports only."""
 
 from __future__ import annotations
 
 from asyncflask.messages.request import Request as Request
 from asyncflask.messages.response import Response as Response
+from asyncflask.messages.websocket import Websocket as Websocket

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +38,7 @@ from asyncflask import (
     redirect,
     render_template_string,
     request,
+    run_sync,
     session,
     stream_with_context,
     url_for,
@@ -801,3 +803,23 @@ def test_flashed_messages_need_a_session() -> None:
         get_flashed_messages()
     with app.app_context(), pytest.raises(RuntimeError, match="outside of a request"):
         get_flashed_messages()
+
+
+async def test_run_sync_runs_a_function_in_a_thread() -> None:
+    """In a worker of the application where there is one, with its context."""
+
+    @run_sync
+    def where(value: int) -> tuple[int, int, str | None]:
+        return value, threading.get_ident(), current_app.name if current_app else None
+
+    here = threading.get_ident()
+    app = make_app()
+    async with app.app_context():
+        value, thread, name = await where(5)
+        assert (value, name) == (5, app.name)
+        assert thread != here
+        assert app.pool.threads == 1
+    value, thread, name = await where(6)
+    assert (value, name) == (6, None)
+    assert thread != here
+    app.close_pools()
