@@ -61,11 +61,13 @@ async def test_it_serves_beside_other_tasks(
         await serving
 
 
-async def test_it_ends_with_its_task(capsys: pytest.CaptureFixture[str]) -> None:
-    """A trigger that never comes is not waited for."""
+@pytest.mark.parametrize("has_trigger", [False, True])
+async def test_it_ends_with_its_task(has_trigger: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """A trigger that never comes is not waited for; there need not be one."""
     app = Flask(__name__)
     app.get("/")(lambda: "index")
-    serving = asyncio.create_task(app.run_task(port=0, shutdown_trigger=asyncio.Event().wait))
+    trigger = asyncio.Event().wait if has_trigger else None
+    serving = asyncio.create_task(app.run_task(port=0, shutdown_trigger=trigger))
     url = await address(capsys)
     async with httpx.AsyncClient() as client:
         assert (await client.get(url)).text == "index"
