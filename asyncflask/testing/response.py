@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from typing import Any, Literal, overload
 
 from werkzeug.http import parse_options_header
@@ -43,11 +44,16 @@ class TestResponse(httpx.Response):
         if not (force or self.is_json):
             return None
         try:
-            return self.json()
+            return super().json()
         except ValueError:
             if silent:
                 return None
             raise
+
+    @property
+    def json(self) -> JSONBody:
+        """The body parsed as JSON: ``response.json()``, or as in Flask ``response.json["id"]``."""
+        return JSONBody(self)
 
     @property
     def is_json(self) -> bool:
@@ -84,3 +90,56 @@ class TestResponse(httpx.Response):
         """The ``Location`` header, or None."""
         location: str | None = self.headers.get("location")
         return location
+
+
+class JSONBody:
+    """The body of a response, parsed as JSON: a call gives the value, as in httpx.
+
+    Used without a call it stands for the value of ``get_json()``, as Flask's ``response.json`` is
+    one: in comparisons, look-ups and loops. What Python lets nobody notice (``is None``,
+    ``isinstance``) needs the call.
+
+    :param response: whose body.
+    """
+
+    def __init__(self, response: TestResponse) -> None:
+        self._response = response
+
+    def __call__(self, **kwargs: Any) -> Any:
+        """Return the value, whatever the content type says.
+
+        :param kwargs: for :func:`json.loads`.
+        :raises ValueError: the body is not JSON.
+        """
+        return httpx.Response.json(self._response, **kwargs)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Give the value: Quart's way to write it."""
+        return self._response.get_json()
+        yield
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._response.get_json(), name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._response.get_json()[key]
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._response.get_json()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._response.get_json())
+
+    def __len__(self) -> int:
+        return len(self._response.get_json())
+
+    def __bool__(self) -> bool:
+        return bool(self._response.get_json())
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._response.get_json() == other)
+
+    __hash__ = None  # type: ignore[assignment]  # as the lists and dictionaries it stands for
+
+    def __repr__(self) -> str:
+        return repr(self._response.get_json())

@@ -69,3 +69,35 @@ async def test_the_body_may_be_awaited() -> None:
     response = TestResponse(200, content="é".encode())
     assert response.get_data() == await response.get_data() == "é".encode()
     assert response.get_data(as_text=True) == await response.get_data(as_text=True) == "é"
+
+
+def test_json_is_httpxs_call_and_flasks_value() -> None:
+    """Tests of both kinds read the same response."""
+    response = make(b'{"id": 5, "tags": ["a"]}', "application/json")
+    assert response.json() == {"id": 5, "tags": ["a"]}
+    assert response.json["id"] == response.json.get("id") == 5
+    assert response.json == {"id": 5, "tags": ["a"]}
+    assert response.json != {"id": 6}
+    assert "id" in response.json
+    assert list(response.json) == ["id", "tags"]
+    assert len(response.json) == 2
+    assert repr(response.json) == "{'id': 5, 'tags': ['a']}"
+    with pytest.raises(KeyError):
+        response.json["name"]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(response.json)
+
+
+async def test_json_can_be_awaited_as_in_quart() -> None:
+    """The value is there at once."""
+    assert await make(b"[1]", "application/json").json == [1]
+
+
+def test_json_of_another_type_is_none_for_flask() -> None:
+    """httpx's call parses it all the same."""
+    response = make(b"[1]", "text/plain")
+    assert response.json == None  # noqa: E711  # `is` cannot be answered by an object
+    assert not response.json
+    assert response.json() == [1]
+    with pytest.raises(ValueError, match="Expecting"):
+        make(b"{", "text/plain").json()
