@@ -14,7 +14,7 @@ import sys
 import threading
 import tokenize
 from collections.abc import Coroutine, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import CodeType
@@ -194,6 +194,9 @@ class Console(code.InteractiveConsole):
 
         task = self._loop.run(begin())
         try:
+            # Again and again: a Ctrl-C just before a wait begins is noticed when it ends.
+            while not wait([ended], timeout=0.2).done:
+                pass
             ended.result()
         except KeyboardInterrupt:
             self._loop.loop.call_soon_threadsafe(task.cancel)
