@@ -136,8 +136,12 @@ class _Events(OpenedIterator):
             await threaded.open()
             self._source = threaded
         self._maker = asyncio.create_task(self._make())
-        self._maker.add_done_callback(lambda _: self._made.put_nowait(_end))
         self._stopper = asyncio.create_task(self._stop_at_shutdown(self._maker))
+        self._maker.add_done_callback(self._note_end)
+
+    def _note_end(self, _maker: asyncio.Task[None]) -> None:
+        self._stopper.cancel()
+        self._made.put_nowait(_end)
 
     async def _make(self) -> None:
         self._has_begun = True
@@ -188,7 +192,5 @@ class _Events(OpenedIterator):
     def _finish(self) -> None:
         """Raise what the events have raised, once."""
         maker, self._maker = self._maker, None
-        if maker is not None:
-            self._stopper.cancel()
-            if not maker.cancelled():
-                maker.result()
+        if maker is not None and not maker.cancelled():
+            maker.result()

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import os
+import socket
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import flask
+import httpx
 import pytest
+import uvicorn
 from werkzeug.exceptions import NotFound
 
 from asyncflask import Flask, send_file, send_from_directory
@@ -600,3 +603,107 @@ class TestFileBody:
             with pytest.raises(Exception, match="416"):
                 await send_file(file, mimetype="text/plain")
         assert file.closed
+
+
+class SlowWire(Wire):
+    """A client that takes the first piece, and nothing more."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message.get("body"):
+            await self.gone.wait()
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_slow_clients_hold_no_thread(tmp_path: Path, together: bool) -> None:
+    """A file takes one for each of its pieces only; clients may leave in the same moment."""
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * (CHUNK_SIZE * 3 + 1))
+    app = Flask(__name__, static_folder=None)
+    app.config.update(WORKER_THREADS=1, STREAM_THREADS=1, WORKER_QUEUE_SIZE=0)
+    closed: list[bool] = []
+    torn_down: list[BaseException | None] = []
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        torn_down.append(exc)
+
+    @app.get("/")
+    async def view() -> Any:
+        response = await send_file(path, "text/plain")
+        body: Any = response.response
+        response.call_on_close(lambda: closed.append(body.file.closed))
+        return response
+
+    wires = [SlowWire() for _ in range(5)]
+    downloads = []
+    for wire in wires:
+        downloads.append(asyncio.create_task(app(wire.scope, wire.receive, wire.send)))  # type: ignore[arg-type]
+        await until(lambda wire=wire: wire.body)  # type: ignore[misc]
+    await until(lambda: app.stream_pool.busy == 0)
+    other = Wire()
+    await app(other.scope, other.receive, other.send)  # type: ignore[arg-type]
+    assert other.body == path.read_bytes()
+    for wire in wires:
+        wire.gone.set()
+        if not together:
+            await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(*downloads), 5)
+    assert torn_down == [None] * 6
+    await until(lambda: app.stream_pool.busy == 0)
+    assert len(closed) == 6
+    app.close_pools()
+
+
+async def test_stalled_downloads_do_not_hold_up_others(tmp_path: Path) -> None:
+    """Over the wire: 60 clients that read nothing, and two threads of each kind."""
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(1024 * 1024))
+    app = Flask(__name__, static_folder=None)
+    app.config.update(WORKER_THREADS=2, STREAM_THREADS=2)
+    bodies: list[Any] = []
+
+    @app.get("/file")
+    async def file() -> Any:
+        response = await send_file(path, "application/octet-stream")
+        bodies.append(response.response)
+        return response
+
+    @app.get("/view")
+    def view() -> str:
+        return "view"
+
+    @app.get("/stream")
+    def stream() -> Any:
+        return (f"{number} " for number in range(3))
+
+    with socket.socket() as listening:
+        # Small buffers: what the kernel keeps of a response is no longer in the server.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(100)
+        address = listening.getsockname()
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await until(lambda: server.started)
+        stalled = [socket.socket() for _ in range(60)]
+        for client in stalled:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(client, address)
+            client.send(b"GET /file HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: len(bodies) == 60 and app.stream_pool.busy == 0)
+        url = f"http://127.0.0.1:{address[1]}"
+        async with asyncio.timeout(10), httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            for _ in range(3):
+                assert (await http.get("/file")).content == path.read_bytes()
+                assert (await http.get("/view")).text == "view"
+                assert (await http.get("/stream")).text == "0 1 2 "
+        assert [body.file.closed for body in bodies] == [False] * 60 + [True] * 3
+        for client in stalled:
+            client.close()
+        await until(lambda: all(body.file.closed for body in bodies))
+        await until(lambda: app.stream_pool.busy == app.pool.busy == 0)
+        assert app.stream_pool.threads <= 2
+        server.should_exit = True
+        await serving

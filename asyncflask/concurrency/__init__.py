@@ -17,6 +17,7 @@ from asyncflask.concurrency.awaitable import is_async_callable as is_async_calla
 from asyncflask.concurrency.awaitable import resolve as resolve
 from asyncflask.concurrency.awaitable import running_loop as running_loop
 from asyncflask.concurrency.iterate import OpenedIterator as OpenedIterator
+from asyncflask.concurrency.iterate import PiecewiseIterator as PiecewiseIterator
 from asyncflask.concurrency.iterate import ThreadedIterator as ThreadedIterator
 from asyncflask.concurrency.iterate import aclose_iterable as aclose_iterable
 from asyncflask.concurrency.iterate import close_iterable as close_iterable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
@@ -70,6 +71,56 @@ class ThreadedIterator(OpenedIterator):
         finally:
             if self._iterator is not self._iterable:
                 close_iterable(self._iterable)
+
+
+class PiecewiseIterator(AsyncIterator[Any]):
+    """Pulls a sync iterable in whichever thread of ``pool`` is free: a slow client holds none.
+
+    :param iterable: it has its items quickly, does not mind which threads it is pulled in, and can
+        be closed on the loop: a file.
+    :param pool: where each item gets a thread.
+    """
+
+    def __init__(self, iterable: Iterable[Any], pool: WorkerPool) -> None:
+        self._iterable = iterable
+        self._iterator = iter(iterable)
+        self._pool = pool
+        # Guards the two flags, and is never held while something is read.
+        self._lock = threading.Lock()
+        self._is_read = False
+        self._is_left = False
+
+    async def __anext__(self) -> Any:
+        item = await self._pool.run_urgently(self._next)
+        if item is _end:
+            raise StopAsyncIteration
+        return item
+
+    def _next(self) -> Any:
+        with self._lock:
+            if self._is_left:
+                return _end
+            self._is_read = True
+        try:
+            return next(self._iterator, _end)
+        finally:
+            with self._lock:
+                self._is_read = False
+                is_left = self._is_left
+            if is_left:
+                self._close()
+
+    async def aclose(self) -> None:
+        """Close the iterable: now, or after the item that a thread is still reading for nobody."""
+        with self._lock:
+            self._is_left = True
+            is_read = self._is_read
+        if not is_read:
+            self._close()
+
+    def _close(self) -> None:
+        close_iterable(self._iterator)
+        close_iterable(self._iterable)
 
 
 def close_iterable(iterable: object) -> None:

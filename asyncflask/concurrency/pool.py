@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 Job = Callable[[], None]
 
-#: How many threads past its size a pool may start for urgent work (teardowns).
+#: How many threads past its size a pool may start for urgent work (teardowns, files).
 _SPARE = 8
 
 _thread = threading.local()
@@ -259,8 +259,9 @@ class WorkerPool:
     """At most ``size`` worker threads, started when needed and lent one request at a time.
 
     Who finds none free waits in a queue that is bounded in length and in seconds. Urgent work
-    (teardowns) goes to the front, and may start a few threads past ``size``, so that it never
-    waits behind views. Patient work (background tasks) comes last and waits as long as it takes.
+    (teardowns, pieces of files) goes to the front, and may start a few threads past ``size``, so
+    that it never waits behind views. Patient work (background tasks) comes last and waits as long
+    as it takes.
 
     The pool belongs to no event loop: it may serve several, one after another or at once.
 
@@ -389,6 +390,12 @@ class WorkerPool:
         call = functools.partial(function, *args, **kwargs)
         context = contextvars.copy_context()
         return await self._run_in(await self.acquire(patient=True), call, context)
+
+    async def run_urgently(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """:meth:`run` for work that is done in a moment: before all others and without limit."""
+        call = functools.partial(function, *args, **kwargs)
+        context = contextvars.copy_context()
+        return await self._run_in(await self.acquire(urgent=True), call, context)
 
     async def _run_in(
         self, worker: Worker, call: Callable[[], T], context: contextvars.Context

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from werkzeug.exceptions import ClientDisconnected
 
-from asyncflask.concurrency import OpenedIterator, ThreadedIterator, aclose_iterable
+from asyncflask.concurrency import (
+    OpenedIterator,
+    PiecewiseIterator,
+    ThreadedIterator,
+    aclose_iterable,
+)
 from asyncflask.ctx import current
+from asyncflask.files import FileBody
 from asyncflask.messages.response import encode_chunk
 
 if TYPE_CHECKING:
@@ -26,28 +33,47 @@ _log = logging.getLogger("asyncflask")
 
 
 class _ClientWatch:
-    """Cancels the task that streams, or another, when the client goes away."""
+    """Cancels the block of code it is around, ``with`` this, when the client goes away.
+
+    That cancellation, and no other, ends here: the code after the block goes on, and neither meets
+    it later nor finds it in the task's count.
+    """
 
     def __init__(self, context: ConnectionContext, *, discard_body: bool = True) -> None:
+        self._disconnected = context.disconnected(discard=discard_body)
+
+    def __enter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
+        self._cancelling = task.cancelling()
+        self._watching = True
         self.gone = False
-        self._watcher = asyncio.create_task(context.disconnected(discard=discard_body))
+        self._watcher = asyncio.create_task(self._disconnected)
         self._watcher.add_done_callback(self._notice)
+        return self
 
     def _notice(self, watcher: asyncio.Task[Any]) -> None:
-        if not watcher.cancelled() and watcher.exception() is None:
+        has_gone = not watcher.cancelled() and watcher.exception() is None
+        # The watcher may have ended just before it was stopped, and this call was due already. The
+        # task has left the block then, and would be cancelled wherever it is now.
+        if has_gone and self._watching:
             self.gone = True
             self._task.cancel()
 
     def stop(self) -> None:
-        self._watcher.remove_done_callback(self._notice)
+        """Let the rest of the block not be cancelled any more."""
+        self._watching = False
         self._watcher.cancel()
 
-    def explains(self) -> bool:
-        """Whether a cancellation came from here, and only from here."""
-        return self.gone and self._task.uncancel() == 0
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self.stop()
+        if not self.gone:
+            return False
+        # The block was waiting when it was cancelled, so it has heard of it, whatever it made of
+        # that. If somebody else has cancelled the task as well, the error is theirs.
+        is_ours = self._task.uncancel() <= self._cancelling
+        return is_ours and kind is not None and issubclass(kind, asyncio.CancelledError)
 
 
 def cancel_on_disconnect(view: AsyncFunction) -> AsyncFunction:
@@ -59,17 +85,9 @@ def cancel_on_disconnect(view: AsyncFunction) -> AsyncFunction:
     @wraps(view)
     async def watched(**params: Any) -> Any:
         context = cast("ConnectionContext", current.get().request_context)
-        watch = _ClientWatch(context, discard_body=False)
-        try:
-            value = await view(**params)
-        except asyncio.CancelledError:
-            if watch.explains():
-                raise ClientDisconnected from None
-            raise
-        finally:
-            watch.stop()
-        watch.explains()  # the view may have gone on in spite of it
-        return value
+        with _ClientWatch(context, discard_body=False):
+            return await view(**params)
+        raise ClientDisconnected
 
     return watched
 
@@ -117,7 +135,7 @@ class Stream:
     """A streamed body on its way out. It is closed once, where it was pulled.
 
     :param response: whose body to send.
-    :param pool: where a sync body gets its thread.
+    :param pool: where a sync body gets its thread, and a file one for each piece.
     """
 
     def __init__(self, response: Response, pool: WorkerPool) -> None:
@@ -126,7 +144,7 @@ class Stream:
         self._chunks: AsyncIterator[Any] | None = None
 
     async def open(self) -> None:
-        """Begin with the body; a sync one takes its thread here.
+        """Begin with the body; a sync one takes its thread here, if it needs one to the end.
 
         :raises WorkerPoolFullError: no thread of the pool came free in time.
         """
@@ -134,6 +152,8 @@ class Stream:
         chunks: AsyncIterator[Any]
         if isinstance(body, AsyncIterable):
             chunks = aiter(body)
+        elif isinstance(body, FileBody) and body.length is not None:
+            chunks = PiecewiseIterator(body, self._pool)
         else:
             chunks = ThreadedIterator(body, self._pool)
         if isinstance(chunks, OpenedIterator):
@@ -148,7 +168,6 @@ class Stream:
             sees that the response is incomplete.
         """
         chunks = cast("AsyncIterator[Any]", self._chunks)
-        watch = _ClientWatch(context)
 
         async def put(body: bytes, more: bool) -> None:
             try:
@@ -156,19 +175,14 @@ class Stream:
             except OSError as exc:  # how some servers say it
                 raise _ClientGoneError from exc
 
-        try:
+        with suppress(_ClientGoneError), _ClientWatch(context) as watch:
             await send(start)
             async for chunk in chunks:
+                if watch.gone:  # the body has been cancelled, and goes on
+                    break
                 await put(encode_chunk(chunk), True)
             watch.stop()
             await put(b"", False)
-        except _ClientGoneError:
-            pass
-        except asyncio.CancelledError:
-            if not watch.explains():
-                raise
-        finally:
-            watch.stop()
 
     async def aclose(self) -> None:
         """Close the body and call the response's ``call_on_close`` functions."""

@@ -31,7 +31,7 @@ class Workers:
 
     @lazy
     def stream_pool(self) -> WorkerPool:
-        """The threads that clients hold, ``STREAM_THREADS`` at most: sync generators, sockets."""
+        """The threads for sync generators, files and sockets, ``STREAM_THREADS`` at most."""
         return self._make_pool("STREAM_THREADS", "stream")
 
     def _make_pool(self, size: str, kind: str) -> WorkerPool:

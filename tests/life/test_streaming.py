@@ -584,6 +584,193 @@ async def test_a_body_that_cannot_be_closed_after_a_cancellation_is_logged(
     assert "in aclose" in caplog.text
 
 
+# Leaving: the client and something else, in every order.
+
+TURNS = range(6)  # of the loop, between one and the other
+
+
+async def take_turns(turns: int) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def leave(wire: Wire, how: str, turns: int) -> None:
+    """Wait until the client has gone and some turns more, and leave in a way of its own."""
+    try:
+        await wire.gone.wait()
+        await take_turns(turns)
+    except asyncio.CancelledError:
+        if how == "goes on":
+            return
+        if how == "breaks":
+            raise ValueError("while it was cancelled") from None
+        raise
+    if how == "fails":
+        raise ValueError("mine")
+
+
+class LeavingBody:
+    """A body that ends as its client leaves."""
+
+    def __init__(self, wire: Wire, how: str, turns: int, record: list[str]) -> None:
+        self.wire, self.how, self.turns, self.record = wire, how, turns, record
+        self.items = 0
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.items += 1
+        if self.items == 2 and self.how != "server says so":
+            await leave(self.wire, self.how, self.turns)
+            if self.how == "ends":
+                raise StopAsyncIteration
+        return b"x"
+
+    async def aclose(self) -> None:
+        await take_turns(6)
+        self.record.append("closed")
+
+
+def leaving_app(wire: Wire, how: str, turns: int, record: list[str]) -> Any:
+    """What handles a stream that leaves ``how``, ``turns`` after its client."""
+    app = make_app()
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        await take_turns(6)
+        record.append("torn down")
+
+    @app.get("/")
+    async def index() -> Any:
+        return Response(LeavingBody(wire, how, turns, record))
+
+    async def send(message: Any) -> None:
+        await wire.send(message)
+        if message.get("body") and how == "server says so":
+            await leave(wire, how, turns)
+            raise OSError("gone")
+
+    return app(wire.scope, wire.receive, send)
+
+
+WAYS = ["ends", "fails", "more", "goes on", "breaks", "server says so"]
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("turns", TURNS)
+async def test_a_client_that_leaves_as_a_stream_does_cancels_nothing_else(
+    how: str, turns: int
+) -> None:
+    """The body is closed and the request torn down in peace, and the task left as it was."""
+    wire = Wire()
+    record: list[str] = []
+    task = asyncio.create_task(leaving_app(wire, how, turns, record))
+    await until(lambda: wire.body)
+    await take_turns(6)
+    wire.gone.set()
+    await asyncio.wait_for(asyncio.wait({task}), 5)
+    assert not task.cancelled()
+    assert task.exception() is None
+    assert record == ["closed", "torn down"]
+    assert task.cancelling() == 0
+
+
+@pytest.mark.parametrize("how", ["ends", "fails", "more", "server says so"])
+@pytest.mark.parametrize("turns", [0, 1, 2])
+@pytest.mark.parametrize("later", [-1, *TURNS])
+async def test_another_cancellation_is_never_taken_for_the_clients(
+    how: str, turns: int, later: int
+) -> None:
+    """Before the client leaves, in the same moment, or after it."""
+    wire = Wire()
+    record: list[str] = []
+    task = asyncio.create_task(leaving_app(wire, how, turns, record))
+    await until(lambda: wire.body)
+    await take_turns(6)
+    if later >= 0:
+        wire.gone.set()
+        await take_turns(later)
+    assert task.cancel()
+    wire.gone.set()
+    await asyncio.wait_for(asyncio.wait({task}), 5)
+    assert task.cancelled()
+    await until(lambda: "torn down" in record)
+
+
+@pytest.mark.parametrize("how", ["ends", "fails", "goes on", "breaks"])
+@pytest.mark.parametrize("turns", TURNS)
+async def test_a_client_that_leaves_as_a_view_does_cancels_nothing_else(
+    how: str, turns: int
+) -> None:
+    """With `on_disconnect="cancel"`: hooks and teardown functions run in peace."""
+    app = make_app()
+    wire = Wire()
+    record: list[str] = []
+
+    @app.after_request
+    async def after(response: Response) -> Response:
+        await take_turns(6)
+        record.append("after")
+        return response
+
+    @app.teardown_request
+    async def teardown(exc: BaseException | None) -> None:
+        await take_turns(6)
+        record.append("torn down")
+
+    @app.get("/", on_disconnect="cancel")
+    async def index() -> str:
+        record.append("view")
+        await leave(wire, how, turns)
+        return "ok"
+
+    task = asyncio.create_task(app(wire.scope, wire.receive, wire.send))  # type: ignore[arg-type]
+    await until(lambda: record)
+    await take_turns(6)
+    wire.gone.set()
+    await asyncio.wait_for(asyncio.wait({task}), 5)
+    assert not task.cancelled()
+    assert task.exception() is None
+    assert record == ["view", "after", "torn down"]
+    assert task.cancelling() == 0
+
+
+@pytest.mark.parametrize("kind", ["stream", "view"])
+async def test_a_cancellation_from_before_does_not_change_whose_this_one_is(kind: str) -> None:
+    """The task had been cancelled, and went on: that is counted, but past."""
+    wire = Wire()
+    app = make_app()
+    begun = asyncio.Event()
+
+    async def endless() -> AsyncIterator[str]:
+        yield "x"
+        await asyncio.sleep(60)
+
+    async def index() -> Any:
+        begun.set()
+        if kind == "view":
+            await asyncio.sleep(60)
+        return endless()
+
+    on_disconnect: Any = "cancel" if kind == "view" else "finish"
+    app.add_url_rule("/", view_func=index, on_disconnect=on_disconnect)
+
+    async def server() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        await app(wire.scope, wire.receive, wire.send)  # type: ignore[arg-type]
+        return task.cancelling()
+
+    task = asyncio.create_task(server())
+    await until(lambda: begun.is_set() and (wire.body or kind == "view"))
+    wire.gone.set()
+    assert await asyncio.wait_for(task, 5) == 1
+
+
 # Time.
 
 
