@@ -15,6 +15,7 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.sansio.request import Request as SansIORequest
 
 from asyncflask.lazy import lazy
+from asyncflask.messages.environ import environ_of, split_path
 from asyncflask.messages.forms import parse_urlencoded
 
 if TYPE_CHECKING:
@@ -154,16 +155,12 @@ class Connection(SansIORequest):
     @lazy
     def root_path(self) -> str:
         """The prefix that the application is mounted under, without a slash at the end."""
-        return str(self.scope.get("root_path", "")).rstrip("/")
+        return split_path(self.scope)[0]
 
     @lazy
     def path(self) -> str:
         """The path within the application: what comes after :attr:`root_path`."""
-        path: str = self.scope["path"]
-        root_path = self.root_path
-        if root_path and (path == root_path or path.startswith(root_path + "/")):
-            path = path[len(root_path) :]
-        return "/" + path.lstrip("/")
+        return split_path(self.scope)[1]
 
     @lazy
     def query_string(self) -> bytes:
@@ -227,8 +224,13 @@ class Connection(SansIORequest):
 
     @lazy
     def environ(self) -> dict[str, Any]:
-        """The request as a WSGI environment (PEP 3333), for code that reads one."""
-        return _wsgi_environ(self)
+        """The request as a WSGI environment (PEP 3333), for code that reads one.
+
+        Under a WSGI server it is that server's, with what middleware has put into it.
+        """
+        environ: dict[str, Any] = self.scope.get("wsgi.environ") or environ_of(self.scope)
+        environ["werkzeug.request"] = self
+        return environ
 
     def _load_json(self, data: str | bytes) -> Any:
         try:
@@ -272,38 +274,3 @@ class Connection(SansIORequest):
             names.append(name)
             name = name.rpartition(".")[0]
         return names
-
-
-def _wsgi_environ(request: Connection) -> dict[str, Any]:
-    host, port = request.server or ("localhost", 80)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": _wsgi_text(request.root_path),
-        "PATH_INFO": _wsgi_text(request.path),
-        "QUERY_STRING": request.query_string.decode("latin-1"),
-        "SERVER_NAME": host,
-        "SERVER_PORT": str(port or 0),
-        "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": request.scheme,
-        "werkzeug.request": request,
-    }
-    client = request.scope.get("client")
-    if client:
-        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
-    for name, value in request.headers:
-        if "_" in name:  # would pass for the header with hyphens
-            continue
-        key = name.upper().replace("-", "_")
-        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
-            key = f"HTTP_{key}"
-        separator = "; " if key == "HTTP_COOKIE" else ","
-        environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
-    # What a test has said in these terms, and a scope has no place for.
-    environ.update(request.scope.get("asyncflask.environ", {}))
-    return environ
-
-
-def _wsgi_text(text: str) -> str:
-    """Return ``text`` as WSGI wants it: its UTF-8 bytes read as Latin-1."""
-    return text.encode().decode("latin-1")

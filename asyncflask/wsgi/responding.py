@@ -1,0 +1,176 @@
+"""An application served by a WSGI server (PEP 3333)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+from wsgiref.util import FileWrapper
+
+from asyncflask.concurrency import Worker, running_loop
+from asyncflask.concurrency.pool import tell
+from asyncflask.messages.response import has_body
+from asyncflask.wsgi.exchange import Exchange
+from asyncflask.wsgi.process import this_process
+from asyncflask.wsgi.scope import CHUNK_SIZE, HOP_BY_HOP, Body, refuse, scope_of
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from asyncflask.app import Flask
+
+T = TypeVar("T")
+
+
+def respond(
+    app: Flask, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    """Answer a request of a WSGI server: what ``app.wsgi_app`` does.
+
+    ``async def`` functions run on one event loop, in a thread that all requests of the process
+    share; ``def`` functions run in the thread of the caller. The first request starts the
+    application. Bodies are streamed both ways, at the pace of client and server.
+
+    :param app: the application.
+    :param environ: the request. ``request.environ`` is this dictionary.
+    :param start_response: told of status and headers before this returns.
+    :returns: the body, in one piece where it is complete.
+    :raises RuntimeError: an event loop runs in this thread, which would be blocked.
+    :raises Exception: what leaves the application: with ``TESTING`` or ``PROPAGATE_EXCEPTIONS``.
+    """
+    if running_loop() is not None:
+        raise RuntimeError(
+            "'wsgi_app' was called in a thread where an event loop runs, which it would block. "
+            "ASGI servers serve the application itself; in 'async def' tests use app.test_client()."
+        )
+    refusal = refuse(environ)
+    if refusal is not None:
+        return refusal(environ, start_response)
+    process = this_process()
+    scope = scope_of(environ)
+    scope["state"] = process.state_of(app).copy()
+    scope["asyncflask.self_start"] = False
+    worker = scope["asyncflask.worker"] = Worker()
+    propagate = app.testing or bool(app.config["PROPAGATE_EXCEPTIONS"])
+    exchange = Exchange(app, scope, Body(environ), worker, propagate=propagate)
+    waiting = _Waiting(exchange, worker, process.loop)
+    return _answer(waiting, environ, start_response)
+
+
+def _answer(
+    waiting: _Waiting, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    exchange = waiting.exchange
+    chunk = waiting.for_chunk(exchange.start)
+    bodiless = environ["REQUEST_METHOD"] == "HEAD" or not has_body(exchange.status)
+    body: Iterable[bytes]
+    if exchange.path is not None:
+        body = _file_body(exchange.path, environ)
+    elif exchange.complete:
+        body = [chunk] if chunk else []
+    else:
+        body = _Stream(waiting, chunk)
+    if bodiless:
+        _close(body)
+        body = []
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in exchange.headers
+        if name.lower() not in HOP_BY_HOP
+    ]
+    start_response(_status_line(exchange.status), headers)
+    # An application that goes on after its response holds up the thread, not the client.
+    return body if exchange.over or isinstance(body, _Stream) else _Rest(waiting, body)
+
+
+def _status_line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Unknown"
+
+
+def _file_body(path: str, environ: dict[str, Any]) -> Iterable[bytes]:
+    file: IO[bytes] = open(path, "rb")  # noqa: SIM115 - the server closes it
+    wrap = environ.get("wsgi.file_wrapper", FileWrapper)
+    body: Iterable[bytes] = wrap(file, CHUNK_SIZE)
+    return body
+
+
+class _Waiting:
+    """A thread that waits for an exchange, and runs its ``def`` functions meanwhile."""
+
+    def __init__(self, exchange: Exchange, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
+        self.exchange = exchange
+        self._worker = worker
+        self._loop = loop
+
+    def for_chunk(self, read: Callable[[], Coroutine[Any, Any, bytes | None]]) -> bytes | None:
+        """Return the next chunk, or raise what has gone wrong."""
+        chunk = self._wait(read)
+        if self.exchange.failure is not None:
+            raise self.exchange.failure
+        return chunk
+
+    def for_end(self) -> None:
+        """Return when all is over, or has been handed to another thread."""
+        if not self._wait(self.exchange.end):
+            self._hand_over()
+
+    def _wait(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            return self._worker.wait(make, self._loop)
+        except BaseException:  # Ctrl-C, say: nobody will take the response
+            self._hand_over()
+            raise
+
+    def _hand_over(self) -> None:
+        tell(self._loop, self.exchange.go_on_without_client)
+
+
+class _Stream(Iterator[bytes]):
+    """The body of a response, as it comes."""
+
+    def __init__(self, waiting: _Waiting, chunk: bytes | None) -> None:
+        self._waiting = waiting
+        self._chunk = chunk
+        self._closed = False
+
+    def __next__(self) -> bytes:
+        chunk, self._chunk = self._chunk, None
+        exchange = self._waiting.exchange
+        if chunk is None and not exchange.complete:
+            chunk = self._waiting.for_chunk(exchange.read)
+        if not chunk:
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """The server has sent everything, or has lost its client."""
+        if not self._closed:
+            self._closed = True
+            self._waiting.for_end()
+
+
+class _Rest:
+    """A complete body of an application that has not returned yet."""
+
+    def __init__(self, waiting: _Waiting, body: Iterable[bytes]) -> None:
+        self._waiting = waiting
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """The server has sent everything."""
+        try:
+            _close(self._body)
+        finally:
+            self._waiting.for_end()
+
+
+def _close(body: object) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
