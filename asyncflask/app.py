@@ -273,6 +273,20 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
         return starts_itself(self, app if app is self.dispatch else OriginForm(app))
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection, as any server calls it.
+
+        :raises TypeError: a WSGI server has called it, with an environ and ``start_response``.
+        """
+        await super().__call__(scope, receive, send)
+
+    # Python's own error for two arguments begins with this name. A check of them would have to
+    # make this a plain function, which servers then take for a WSGI application.
+    __call__.__qualname__ = (
+        "This is an ASGI application. A WSGI server serves its 'wsgi_app', as in "
+        "'gunicorn module:app.wsgi_app'. Flask.__call__"
+    )
+
     @property
     def dispatch(self) -> Dispatch:
         """The innermost ASGI callable: hooks, view, error handlers, teardown."""
