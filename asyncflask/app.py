@@ -283,8 +283,8 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     # Python's own error for two arguments begins with this name. A check of them would have to
     # make this a plain function, which servers then take for a WSGI application.
     __call__.__qualname__ = (
-        "This is an ASGI application. A WSGI server serves its 'wsgi_app', as in "
-        "'gunicorn module:app.wsgi_app'. Flask.__call__"
+        "This is an ASGI application. A WSGI server serves its 'wsgi_app': put "
+        "'wsgi = app.wsgi_app' into the module, and name module:wsgi. Flask.__call__"
     )
 
     @property
@@ -301,7 +301,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     def wsgi_app(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """The application for WSGI servers: ``gunicorn shop:app.wsgi_app``. Assign it to wrap it.
+        """The application for WSGI servers, such as gunicorn. Assign to it to wrap it.
 
         See :func:`asyncflask.wsgi.respond`. ASGI servers do not go through it.
         """

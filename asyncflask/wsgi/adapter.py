@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -68,9 +69,18 @@ class WSGIAdapter:
         body = Input(receive)
         call = Call(self.app, _environ(scope, body), body, send, asyncio.get_running_loop())
         host = scope.get("app")
-        run = host.run_sync if self._shares and isinstance(host, Workers) else self._pool.run
+        pool = host.pool if self._shares and isinstance(host, Workers) else self._pool
+        # Never the thread that waits for this request: it has to take the response.
+        worker = await pool.acquire()
+
+        def job() -> None:
+            try:
+                call.run()
+            finally:
+                pool.release(worker)
+
         try:
-            await run(call.run)
+            await worker.call(job, contextvars.copy_context())
         finally:
             body.stop()
         if call.error is not None:
