@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncflask.concurrency import Worker
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 
 _log = logging.getLogger("asyncflask")
+
+
+class Piece(NamedTuple):
+    """A part of a response's body."""
+
+    chunk: bytes
+    #: Whether nothing follows.
+    is_last: bool
 
 
 class Exchange:
@@ -59,31 +67,31 @@ class Exchange:
         self._alone = False
         self._waiters: set[asyncio.Future[None]] = set()
 
-    async def start(self) -> bytes | None:
-        """Call the application, and return the first chunk of its response; see :meth:`read`."""
+    async def start(self) -> Piece:
+        """Call the application, and return the first piece of its response; see :meth:`read`."""
         self._context = contextvars.copy_context()
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._wake)
         return await self.read()
 
-    async def read(self) -> bytes | None:
-        """Return the next chunk of the response; None at its end, or where ``failure`` says why.
+    async def read(self) -> Piece:
+        """Return the next piece of the response, or an empty one where ``failure`` says why.
 
         Nothing is raised here: an exit would end the loop.
         """
         while self._chunk is None and not (self.complete or self.over):
             await self._change()
-        chunk, self._chunk = self._chunk, None
+        chunk, self._chunk = self._chunk or b"", None
         if self.complete:
             self.failure = self._error if self._propagate else None
-        elif chunk is not None:
+        elif chunk:
             self._wake()
         else:
             self.failure = self._error or RuntimeError(
                 f"The application has returned before its response to {self._scope['method']} "
                 f"{self._scope['path']} was complete."
             )
-        return chunk
+        return Piece(chunk, self.complete)
 
     async def end(self) -> bool:
         """Wait until the application has returned; without its whole response the client has gone.
@@ -171,8 +179,7 @@ class Exchange:
     async def _pass_on(self, chunk: bytes, more: bool) -> None:
         while self._chunk is not None and not self._left:
             await self._change()
-        if chunk or not more:
-            self._chunk = chunk
+        self._chunk = chunk or None
         self.complete = not more
 
     async def _change(self) -> None:

@@ -11,7 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from asyncflask.concurrency import Worker, running_loop
 from asyncflask.concurrency.pool import tell
 from asyncflask.messages.response import has_body
-from asyncflask.wsgi.exchange import Exchange
+from asyncflask.wsgi.exchange import Exchange, Piece
 from asyncflask.wsgi.process import this_process
 from asyncflask.wsgi.scope import CHUNK_SIZE, HOP_BY_HOP, Body, refuse, scope_of
 
@@ -62,15 +62,15 @@ def _answer(
     waiting: _Waiting, environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     exchange = waiting.exchange
-    chunk = waiting.for_chunk(exchange.start)
+    piece = waiting.for_piece(exchange.start)
     bodiless = environ["REQUEST_METHOD"] == "HEAD" or not has_body(exchange.status)
     body: Iterable[bytes]
     if exchange.path is not None:
         body = _file_body(exchange.path, environ)
-    elif exchange.complete:
-        body = [chunk] if chunk else []
+    elif piece.is_last:
+        body = [piece.chunk] if piece.chunk else []
     else:
-        body = _Stream(waiting, chunk)
+        body = _Stream(waiting, piece)
     if bodiless:
         _close(body)
         body = []
@@ -104,12 +104,12 @@ class _Waiting:
         self._worker = worker
         self._loop = loop
 
-    def for_chunk(self, read: Callable[[], Coroutine[Any, Any, bytes | None]]) -> bytes | None:
-        """Return the next chunk, or raise what has gone wrong."""
-        chunk = self._wait(read)
+    def for_piece(self, read: Callable[[], Coroutine[Any, Any, Piece]]) -> Piece:
+        """Return the next piece of the body, or raise what has gone wrong."""
+        piece = self._wait(read)
         if self.exchange.failure is not None:
             raise self.exchange.failure
-        return chunk
+        return piece
 
     def for_end(self) -> None:
         """Return when all is over, or has been handed to another thread."""
@@ -130,19 +130,20 @@ class _Waiting:
 class _Stream(Iterator[bytes]):
     """The body of a response, as it comes."""
 
-    def __init__(self, waiting: _Waiting, chunk: bytes | None) -> None:
+    def __init__(self, waiting: _Waiting, first: Piece) -> None:
         self._waiting = waiting
-        self._chunk = chunk
+        self._first: Piece | None = first
+        self._ended = False
         self._closed = False
 
     def __next__(self) -> bytes:
-        chunk, self._chunk = self._chunk, None
-        exchange = self._waiting.exchange
-        if chunk is None and not exchange.complete:
-            chunk = self._waiting.for_chunk(exchange.read)
-        if not chunk:
+        if self._ended:
             raise StopIteration
-        return chunk
+        piece, self._first = self._first, None
+        if piece is None:
+            piece = self._waiting.for_piece(self._waiting.exchange.read)
+        self._ended = piece.is_last
+        return piece.chunk
 
     def close(self) -> None:
         """The server has sent everything, or has lost its client."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import signal
 import sqlite3
 import threading
 import time
@@ -217,6 +218,20 @@ class TestBodies:
         body.close()
         assert list(body) == []
 
+    def test_nothing_is_lost_of_an_application_that_is_faster(self) -> None:
+        """It may have ended before its first chunk is taken."""
+
+        async def fast(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for chunk in (b"", b"a", b"", b"b"):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"c"})
+
+        app = make_app()
+        app.mount("/fast", fast)
+        for _ in range(50):
+            assert b"".join(get(app, "/fast/")[1]) == b"abc"
+
     def test_a_client_that_goes_away_ends_a_stream(self) -> None:
         """``close()`` is how a server tells; the teardowns have run when it returns."""
         app = make_app()
@@ -379,22 +394,37 @@ class TestBodies:
         names: list[str] = []
 
         @app.get("/")
-        def index() -> str:
-            raise KeyboardInterrupt
-
-        @app.get("/async")
-        async def slow() -> str:
-            return "x"
+        async def index() -> str:
+            await asyncio.sleep(0.3)
+            return "too late"
 
         @app.teardown_request
         def teardown(exc: BaseException | None) -> None:
             names.append(threading.current_thread().name)
             ended.set()
 
-        with pytest.raises(KeyboardInterrupt):
-            get(app)
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                get(app)
+        finally:
+            signal.signal(signal.SIGALRM, before)
         assert ended.wait(5)
-        assert get(app, "/async")[1] == [b"x"]  # the loop lives
+        assert names == ["wsgi-rest"]
+
+    def test_a_view_that_interrupts(self) -> None:
+        """It does so in the server's thread, and the loop lives on."""
+        app = make_app()
+
+        @app.get("/<kind>")
+        def index(kind: str) -> str:
+            raise KeyboardInterrupt if kind == "key" else SystemExit
+
+        with pytest.raises(KeyboardInterrupt):
+            get(app, "/key")
+        with pytest.raises(SystemExit):
+            get(app, "/exit")
 
     def test_connection_headers_are_not_passed_on(self) -> None:
         """They are the server's."""
