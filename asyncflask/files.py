@@ -46,12 +46,21 @@ class FileBody:
     :param file: a binary file.
     :param length: how many bytes are sent; None: all there are.
     :param offset: where to begin, in bytes; 0 does not move in the file.
+    :param path: where the file is, if all of it is sent: a server may know a shorter way.
     """
 
-    def __init__(self, file: IO[bytes], length: int | None = None, offset: int = 0) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        length: int | None = None,
+        offset: int = 0,
+        *,
+        path: str | None = None,
+    ) -> None:
         self.file = file
         self.length = length
         self.offset = offset
+        self.path = path
 
     def slice(self, start: int, stop: int) -> FileBody:
         """Return the part from ``start`` to ``stop``, in bytes."""
@@ -240,7 +249,8 @@ def _open(path_or_file: PathOrFile, root_path: str, real_path: str | None) -> _S
         path = os.path.join(root_path, path_or_file)
         file: IO[bytes] = open(real_path or path, "rb")  # noqa: SIM115 - the response closes it
         stat = os.fstat(file.fileno())
-        return _Source(FileBody(file, stat.st_size), path, stat.st_mtime)
+        body = FileBody(file, stat.st_size, path=os.path.abspath(real_path or path))
+        return _Source(body, path, stat.st_mtime)
     if isinstance(path_or_file, io.TextIOBase):
         raise ValueError("Files must be opened in binary mode or use BytesIO.")
     if isinstance(path_or_file, io.BytesIO):

@@ -12,10 +12,11 @@ from werkzeug.exceptions import ClientDisconnected
 
 from asyncflask.concurrency import OpenedIterator, ThreadedIterator
 from asyncflask.ctx import current
+from asyncflask.files import FileBody
 from asyncflask.messages.response import _encode
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Send
+    from starlette.types import Message, Scope, Send
 
     from asyncflask.concurrency import WorkerPool
     from asyncflask.ctx import ConnectionContext
@@ -124,6 +125,18 @@ class Stream:
         self.response = response
         self._pool = pool
         self._chunks: AsyncIterator[Any] | None = None
+
+    def path_for(self, scope: Scope) -> str | None:
+        """The path of the file that the body is, where the server sends files by their path.
+
+        That is ASGI's extension ``http.response.pathsend``.
+        """
+        body = self.response.response
+        if isinstance(body, FileBody) and "http.response.pathsend" in (
+            scope.get("extensions") or {}
+        ):
+            return body.path
+        return None
 
     async def open(self) -> None:
         """Begin with the body; a sync one takes its thread here.

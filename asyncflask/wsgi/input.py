@@ -49,7 +49,7 @@ class Input:
         self._change.set()
 
     async def _pump(self) -> None:
-        while not self.gone:
+        while True:  # until it is cancelled
             message = await self._receive()
             if message["type"] != "http.request":
                 self._leave()

@@ -48,16 +48,14 @@ class Process:
 
         :raises Exception: what the start has raised.
         """
-        ready = self._starts.get(app)
-        if ready is None:
-            with self._lock:
-                ready = self._starts.get(app)
-                if ready is None:
-                    ready = self._starts[app] = Future()
-                    # Not in the context of the request that happens to come first.
-                    self.loop.call_soon_threadsafe(
-                        self._start, app, ready, context=contextvars.Context()
-                    )
+        with self._lock:
+            ready = self._starts.get(app)
+            if ready is None:
+                ready = self._starts[app] = Future()
+                # Not in the context of the request that happens to come first.
+                self.loop.call_soon_threadsafe(
+                    self._start, app, ready, context=contextvars.Context()
+                )
         return ready.result()
 
     def _start(self, app: Flask, ready: Future[State]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable
@@ -112,8 +113,6 @@ def test_a_start_that_is_torn_away_is_told() -> None:
 
     @app.before_serving
     async def start() -> None:
-        import asyncio
-
         begun.set()
         await asyncio.sleep(60)
 
@@ -153,9 +152,10 @@ def in_child(function: Callable[[], str]) -> str:
 def test_a_process_that_was_forked_begins_anew() -> None:
     """It uses neither the loop nor the worker threads of its parent, which goes on as before."""
     events: list[str] = []
-    app = make_app(events)
+    app, other = make_app(events), Flask("without_hooks")
     client = Client(app.wsgi_app)
     client.get("/def")
+    Client(other.wsgi_app).get("/")
 
     def visit() -> str:
         answers = [client.get("/").text.split()[1], client.get("/def").text]

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import flask
@@ -229,6 +230,7 @@ class TestBodies:
 
         app = make_app()
         app.mount("/fast", fast)
+        assert get(app, "/fast/", REQUEST_METHOD="HEAD")[1] == []
         for _ in range(50):
             assert b"".join(get(app, "/fast/")[1]) == b"abc"
 
@@ -341,6 +343,28 @@ class TestBodies:
         client = Client(app.wsgi_app)
         assert client.get("/file", buffered=True).data == Path(__file__).read_bytes()
         assert client.head("/file").data == b""
+
+    def test_our_own_large_files_go_that_way_too(self, tmp_path: Path) -> None:
+        """A part of one is read piece by piece."""
+        content = b"0123456789" * 50_000
+        (tmp_path / "large.bin").write_bytes(content)
+        app = Flask("files", static_folder=tmp_path, static_url_path="/static")
+        wrapped: list[str] = []
+
+        class Wrapper(FileWrapper):
+            def __init__(self, file: Any, size: int) -> None:
+                super().__init__(file, size)
+                wrapped.append(file.name)
+
+        client = Client(app.wsgi_app)
+        options: Any = {"environ_base": {"wsgi.file_wrapper": Wrapper}, "buffered": True}
+        response = client.get("/static/large.bin", **options)
+        assert (response.data, response.content_length) == (content, 500_000)
+        assert wrapped == [str(tmp_path / "large.bin")]
+        part = client.get("/static/large.bin", headers={"Range": "bytes=1-200000"}, **options)
+        assert part.data == content[1:200_001]
+        assert client.head("/static/large.bin", **options).content_length == 500_000
+        assert len(wrapped) == 1
 
     def test_work_after_the_response_does_not_keep_the_client(self) -> None:
         """It keeps the thread, for a while."""
