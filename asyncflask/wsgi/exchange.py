@@ -60,6 +60,7 @@ class Exchange:
         self._worker = worker
         self._pull: asyncio.Task[bytes] | None = None
         self._received = False
+        self._cut_off = False
         self._chunk: bytes | None = None
         self._error: BaseException | None = None
         self._propagate = propagate
@@ -139,16 +140,17 @@ class Exchange:
                 self._stop_worker()
 
     async def _receive(self) -> Message:
-        if not self._received:
+        if not (self._received or self._cut_off):
             try:
                 chunk = b"" if self._body.is_complete else await self._read_body()
             except Exception as exc:
+                # To be answered all the same: the server will see if anybody is there.
                 _log.debug("A request body could not be read: %s", exc)
-                self.leave()
+                self._cut_off = True
             else:
                 self._received = self._body.is_complete
                 return {"type": "http.request", "body": chunk, "more_body": not self._received}
-        while not (self._left or self.complete):
+        while not (self._left or self._cut_off or self.complete):
             await self._change()
         return {"type": "http.disconnect"}
 

@@ -79,7 +79,11 @@ def _answer(
         for name, value in exchange.headers
         if name.lower() not in HOP_BY_HOP
     ]
-    start_response(_status_line(exchange.status), headers)
+    try:
+        start_response(_status_line(exchange.status), headers)
+    except BaseException:
+        _close(body)
+        raise
     # An application that goes on after its response holds up the thread, not the client.
     return body if exchange.over or isinstance(body, _Stream) else _Rest(waiting, body)
 
@@ -103,6 +107,7 @@ class _Waiting:
         self.exchange = exchange
         self._worker = worker
         self._loop = loop
+        self._left = False
 
     def for_piece(self, read: Callable[[], Coroutine[Any, Any, Piece]]) -> Piece:
         """Return the next piece of the body, or raise what has gone wrong."""
@@ -113,17 +118,18 @@ class _Waiting:
 
     def for_end(self) -> None:
         """Return when all is over, or has been handed to another thread."""
-        if not self._wait(self.exchange.end):
-            self._hand_over()
+        if not (self._left or self._wait(self.exchange.end)):
+            self._leave()
 
     def _wait(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         try:
             return self._worker.wait(make, self._loop)
         except BaseException:  # Ctrl-C, say: nobody will take the response
-            self._hand_over()
+            self._leave()
             raise
 
-    def _hand_over(self) -> None:
+    def _leave(self) -> None:
+        self._left = True
         tell(self._loop, self.exchange.go_on_without_client)
 
 
