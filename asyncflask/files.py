@@ -46,7 +46,7 @@ class FileBody:
     :param file: a binary file.
     :param length: how many bytes are sent; None: all there are.
     :param offset: where to begin, in bytes; 0 does not move in the file.
-    :param path: where the file is, if all of it is sent: a server may know a shorter way.
+    :param path: where the file is, if all of it is sent.
     """
 
     def __init__(
@@ -60,7 +60,17 @@ class FileBody:
         self.file = file
         self.length = length
         self.offset = offset
-        self.path = path
+        self._path = path
+
+    def current_path(self) -> str | None:
+        """Return the path of a file that is sent whole, if it is still there."""
+        if self._path is not None:
+            try:
+                if os.path.samestat(os.stat(self._path), os.fstat(self.file.fileno())):
+                    return self._path
+            except OSError:
+                pass  # deleted: what is open can be sent
+        return None
 
     def slice(self, start: int, stop: int) -> FileBody:
         """Return the part from ``start`` to ``stop``, in bytes."""

@@ -132,10 +132,10 @@ class Stream:
         That is ASGI's extension ``http.response.pathsend``.
         """
         body = self.response.response
-        if isinstance(body, FileBody) and "http.response.pathsend" in (
-            scope.get("extensions") or {}
-        ):
-            return body.path
+        offered = "http.response.pathsend" in (scope.get("extensions") or {})
+        # What is called when all is sent may delete the file, and the server sends it later.
+        if offered and isinstance(body, FileBody) and not self.response._on_close:
+            return body.current_path()
         return None
 
     async def open(self) -> None:

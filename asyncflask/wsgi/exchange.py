@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from asyncflask.concurrency import Worker
 
@@ -47,8 +47,8 @@ class Exchange:
     ) -> None:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        #: The file that is the response, where that is all the application has said.
-        self.path: str | None = None
+        #: The file that is the response, where the application has just named it.
+        self.file: IO[bytes] | None = None
         self.complete = False
         #: Whether the application has returned.
         self.over = False
@@ -172,11 +172,15 @@ class Exchange:
         elif kind == "http.response.body" and self.status and not self.complete:
             await self._pass_on(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.pathsend" and self.status and not self.complete:
-            self.path = message["path"]
+            self._open(message["path"])
             self.complete = True
         else:
             raise RuntimeError(f"The application has sent {kind!r} where it was not due.")
         self._wake()
+
+    def _open(self, path: str) -> None:
+        # Here, for the application may delete the file when it has been sent.
+        self.file = open(path, "rb")  # noqa: SIM115 - the server closes it
 
     async def _pass_on(self, chunk: bytes, more: bool) -> None:
         while self._chunk is not None and not self._left:

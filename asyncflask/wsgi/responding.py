@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from wsgiref.util import FileWrapper
 
 from werkzeug.http import HTTP_STATUS_CODES
@@ -65,8 +65,8 @@ def _answer(
     piece = waiting.for_piece(exchange.start)
     bodiless = environ["REQUEST_METHOD"] == "HEAD" or not has_body(exchange.status)
     body: Iterable[bytes]
-    if exchange.path is not None:
-        body = _file_body(exchange.path, environ)
+    if exchange.file is not None:
+        body = environ.get("wsgi.file_wrapper", FileWrapper)(exchange.file, CHUNK_SIZE)
     elif piece.is_last:
         body = [piece.chunk] if piece.chunk else []
     else:
@@ -91,13 +91,6 @@ def _answer(
 def _status_line(status: int) -> str:
     """``404 NOT FOUND``, as tests of Flask applications know it."""
     return f"{status} {HTTP_STATUS_CODES.get(status, 'Unknown').upper()}"
-
-
-def _file_body(path: str, environ: dict[str, Any]) -> Iterable[bytes]:
-    file: IO[bytes] = open(path, "rb")  # noqa: SIM115 - the server closes it
-    wrap = environ.get("wsgi.file_wrapper", FileWrapper)
-    body: Iterable[bytes] = wrap(file, CHUNK_SIZE)
-    return body
 
 
 class _Waiting:

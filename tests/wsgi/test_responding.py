@@ -23,7 +23,7 @@ from starlette.responses import FileResponse, PlainTextResponse
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client, create_environ
 
-from asyncflask import Flask, request, session, stream_with_context
+from asyncflask import Flask, request, send_file, session, stream_with_context
 from asyncflask.wsgi import exchange
 
 
@@ -364,6 +364,37 @@ class TestBodies:
         assert part.data == content[1:200_001]
         assert client.head("/static/large.bin", **options).content_length == 500_000
         assert len(wrapped) == 1
+
+    @pytest.mark.parametrize("when", ["after", "close", "teardown", "replaced"])
+    def test_files_that_the_view_deletes_are_sent(self, when: str, tmp_path: Path) -> None:
+        """As in Flask: they are open by then."""
+        app = make_app()
+        file = tmp_path / "report.bin"
+
+        @app.get("/")
+        async def index() -> Any:
+            file.write_bytes(b"x" * 200_000)
+            response = await send_file(file)
+            if when == "close":
+                response.call_on_close(file.unlink)
+            return response
+
+        @app.after_request
+        async def after(response: Any) -> Any:
+            if when in ("after", "replaced"):
+                file.unlink()
+            if when == "replaced":
+                file.write_bytes(b"other")
+            return response
+
+        @app.teardown_request
+        async def teardown(exc: BaseException | None) -> None:
+            if when == "teardown":
+                file.unlink()
+
+        response = Client(app.wsgi_app).get("/", buffered=True)
+        assert response.data == b"x" * 200_000
+        assert file.exists() == (when == "replaced")
 
     def test_work_after_the_response_does_not_keep_the_client(self) -> None:
         """It keeps the thread, for a while."""
