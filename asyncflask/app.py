@@ -8,7 +8,7 @@ import os
 import ssl
 import sys
 import weakref
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -285,6 +285,17 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     async def asgi_app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application without its middleware; assign to it to wrap it, as with ``wsgi_app``."""
         await self.dispatch(scope, receive, send)
+
+    def wsgi_app(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """The application for WSGI servers, such as gunicorn. Assign to it to wrap it.
+
+        See :func:`asyncflask.wsgi.respond`. ASGI servers do not go through it.
+        """
+        from asyncflask.wsgi import respond
+
+        return respond(self, environ, start_response)
 
     def _sends_plain_values(self) -> bool:
         """Whether a plain return value can be sent without making a response of it."""

@@ -46,12 +46,31 @@ class FileBody:
     :param file: a binary file.
     :param length: how many bytes are sent; None: all there are.
     :param offset: where to begin, in bytes; 0 does not move in the file.
+    :param path: where the file is, if all of it is sent.
     """
 
-    def __init__(self, file: IO[bytes], length: int | None = None, offset: int = 0) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        length: int | None = None,
+        offset: int = 0,
+        *,
+        path: str | None = None,
+    ) -> None:
         self.file = file
         self.length = length
         self.offset = offset
+        self._path = path
+
+    def current_path(self) -> str | None:
+        """Return the path of a file that is sent whole, if it is still there."""
+        if self._path is not None:
+            try:
+                if os.path.samestat(os.stat(self._path), os.fstat(self.file.fileno())):
+                    return self._path
+            except OSError:
+                pass  # deleted: what is open can be sent
+        return None
 
     def slice(self, start: int, stop: int) -> FileBody:
         """Return the part from ``start`` to ``stop``, in bytes."""
@@ -240,7 +259,8 @@ def _open(path_or_file: PathOrFile, root_path: str, real_path: str | None) -> _S
         path = os.path.join(root_path, path_or_file)
         file: IO[bytes] = open(real_path or path, "rb")  # noqa: SIM115 - the response closes it
         stat = os.fstat(file.fileno())
-        return _Source(FileBody(file, stat.st_size), path, stat.st_mtime)
+        body = FileBody(file, stat.st_size, path=os.path.abspath(real_path or path))
+        return _Source(body, path, stat.st_mtime)
     if isinstance(path_or_file, io.TextIOBase):
         raise ValueError("Files must be opened in binary mode or use BytesIO.")
     if isinstance(path_or_file, io.BytesIO):

@@ -23,7 +23,6 @@ _FLASKS_NAME = "the class is called as in Flask: write 'from asyncflask import F
 
 LEFT_OUT: dict[str, dict[str, str]] = {
     "flask": {},
-    "flask.Flask": {"wsgi_app": "ASGI servers serve this application; wrap 'asgi_app'"},
     "flask.Request": {
         "application": _WSGI,
         "form_data_parser_class": _FORM_PARSER,

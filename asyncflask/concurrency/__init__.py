@@ -5,6 +5,7 @@
 ``tasks``      what outlives the code that began it
 ``journey``    a coroutine that runs partly on the loop and partly in one worker
 ``iterate``    a sync iterable pulled in a thread; the end of iterables of both kinds
+``loop_thread``  a thread with an event loop, for threads that have none
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from asyncflask.concurrency.journey import Detour as Detour
 from asyncflask.concurrency.journey import Journey as Journey
 from asyncflask.concurrency.journey import in_worker as in_worker
 from asyncflask.concurrency.journey import on_loop as on_loop
+from asyncflask.concurrency.loop_thread import LoopThread as LoopThread
 from asyncflask.concurrency.pool import Worker as Worker
 from asyncflask.concurrency.pool import WorkerPool as WorkerPool
 from asyncflask.concurrency.pool import wait_for as wait_for

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import os
 import queue
 import threading
 import weakref
@@ -252,6 +253,9 @@ def _run_without_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     )
 
 
+#: All pools of this process.
+_pools: weakref.WeakSet[WorkerPool] = weakref.WeakSet()
+
 _Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Worker]"]
 
 
@@ -285,6 +289,7 @@ class WorkerPool:
         self._urgent: deque[_Waiter] = deque()
         self._patient: deque[_Waiter] = deque()
         self._closed = False
+        _pools.add(self)
         # Threads hold their worker, never the pool, so a forgotten pool ends its threads.
         weakref.finalize(self, _stop_all, self._idle).atexit = False
 
@@ -410,6 +415,13 @@ class WorkerPool:
         carry(context)
         return result
 
+    def _begin_again(self) -> None:
+        """In a process just forked: the threads are in the parent, and so is who waits."""
+        self._lock = threading.Lock()
+        self._threads = 0
+        for waiters in (self._idle, self._queue, self._urgent, self._patient):
+            waiters.clear()
+
     def close(self) -> None:
         """End the threads that are idle; the others end when they come back and nobody waits.
 
@@ -424,3 +436,12 @@ class WorkerPool:
 def _stop_all(workers: list[Worker]) -> None:
     while workers:
         workers.pop().stop()
+
+
+def _after_fork() -> None:
+    for pool in _pools:
+        pool._begin_again()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
+    os.register_at_fork(after_in_child=_after_fork)

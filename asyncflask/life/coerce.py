@@ -112,7 +112,7 @@ def _from_json(app: Flask, body: Any) -> Response:
         if callable(body):
             raise TypeError(
                 f"{_returner()} returned the callable {body!r}, which is no ASGI application. A "
-                "WSGI application has to be wrapped to be one, with a2wsgi's WSGIMiddleware."
+                "WSGI application has to be wrapped to be one, with asyncflask.wsgi.WSGIAdapter."
             ) from None
         raise TypeError(
             f"{_returner()} returned a value of type {type(body).__name__}, which is no response: "

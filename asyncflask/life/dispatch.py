@@ -404,6 +404,11 @@ class Dispatch:
                 await send(start)
                 await send({"type": "http.response.body"})
                 return
+            path = stream.path_for(context.scope)
+            if path is not None:
+                await send(start)
+                await send({"type": "http.response.pathsend", "path": path})
+                return
             await stream.open()
             await stream.send(context, start, send)
         except Exception as exc:

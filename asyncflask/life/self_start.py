@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from asyncflask.concurrency.loop_thread import end_of_loop
 from asyncflask.life.lifespan import no_lifespan, run_lifespan
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class SelfStart:
                     app.name,
                 )
                 ready.set_result(None)
-                await _end_of_loop()
+                await end_of_loop()
         except Exception as exc:
             if not ready.done():  # else it is from the shutdown, and logged
                 ready.set_exception(exc)
@@ -103,13 +104,3 @@ class SelfStart:
             self._ready = None
             if not ready.done():
                 ready.set_exception(RuntimeError(f"The start of {app.name!r} was cancelled."))
-
-
-async def _end_of_loop() -> None:
-    """Return when this task is cancelled."""
-    try:
-        await asyncio.get_running_loop().create_future()
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        assert task is not None
-        task.uncancel()

@@ -22,7 +22,7 @@ from asyncflask.files import FileBody
 from asyncflask.messages.response import encode_chunk
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Send
+    from starlette.types import Message, Scope, Send
 
     from asyncflask.concurrency import WorkerPool
     from asyncflask.ctx import ConnectionContext
@@ -142,6 +142,18 @@ class Stream:
         self.response = response
         self._pool = pool
         self._chunks: AsyncIterator[Any] | None = None
+
+    def path_for(self, scope: Scope) -> str | None:
+        """The path of the file that the body is, where the server sends files by their path.
+
+        That is ASGI's extension ``http.response.pathsend``.
+        """
+        body = self.response.response
+        offered = "http.response.pathsend" in (scope.get("extensions") or {})
+        # What is called when all is sent may delete the file, and the server sends it later.
+        if offered and isinstance(body, FileBody) and not self.response._on_close:
+            return body.current_path()
+        return None
 
     async def open(self) -> None:
         """Begin with the body; a sync one takes its thread here, if it needs one to the end.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -18,6 +17,7 @@ from werkzeug.sansio.request import Request as SansIORequest
 import asyncflask.json as json
 from asyncflask.config import DEFAULT_CONFIG
 from asyncflask.lazy import lazy
+from asyncflask.messages.environ import environ_of, split_path
 from asyncflask.messages.forms import parse_urlencoded
 
 if TYPE_CHECKING:
@@ -212,16 +212,12 @@ class Connection(SansIORequest):
     @lazy
     def root_path(self) -> str:
         """The prefix that the application is mounted under, without a slash at the end."""
-        return str(self.scope.get("root_path", "")).rstrip("/")
+        return split_path(self.scope)[0]
 
     @lazy
     def path(self) -> str:
         """The path within the application: what comes after :attr:`root_path`."""
-        path: str = self.scope["path"]
-        root_path = self.root_path
-        if root_path and (path == root_path or path.startswith(root_path + "/")):
-            path = path[len(root_path) :]
-        return "/" + path.lstrip("/")
+        return split_path(self.scope)[1]
 
     @lazy
     def query_string(self) -> bytes:
@@ -285,8 +281,13 @@ class Connection(SansIORequest):
 
     @lazy
     def environ(self) -> dict[str, Any]:
-        """The request as a WSGI environment (PEP 3333), for code that reads one."""
-        return _wsgi_environ(self)
+        """The request as a WSGI environment (PEP 3333), for code that reads one.
+
+        Under a WSGI server it is that server's, with what middleware has put into it.
+        """
+        environ: dict[str, Any] = self.scope.get("wsgi.environ") or environ_of(self.scope)
+        environ["werkzeug.request"] = self
+        return environ
 
     def _load_json(self, data: str | bytes) -> Any:
         try:
@@ -335,42 +336,3 @@ def blueprint_names(endpoint: str | None) -> tuple[str, ...]:
         endpoint = endpoint.rpartition(".")[0]
         names.append(endpoint)
     return tuple(names)
-
-
-def _wsgi_environ(request: Connection) -> dict[str, Any]:
-    host, port = request.server or ("localhost", 80)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": _wsgi_text(request.root_path),
-        "PATH_INFO": _wsgi_text(request.path),
-        "QUERY_STRING": request.query_string.decode("latin-1"),
-        "SERVER_NAME": host,
-        "SERVER_PORT": str(port or 0),
-        "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": request.scheme,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        "werkzeug.request": request,
-    }
-    client = request.scope.get("client")
-    if client:
-        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
-    for name, value in request.headers:
-        if "_" in name:  # would pass for the header with hyphens
-            continue
-        key = name.upper().replace("-", "_")
-        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
-            key = f"HTTP_{key}"
-        separator = "; " if key == "HTTP_COOKIE" else ","
-        environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
-    # What a test has said in these terms, and a scope has no place for.
-    environ.update(request.scope.get("asyncflask.environ", {}))
-    return environ
-
-
-def _wsgi_text(text: str) -> str:
-    """Return ``text`` as WSGI wants it: its UTF-8 bytes read as Latin-1."""
-    return text.encode().decode("latin-1")

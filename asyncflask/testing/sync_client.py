@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import threading
-import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
-from asyncflask.concurrency import Worker, awaited, running_loop
+from asyncflask.concurrency import LoopThread, Worker, awaited, running_loop
 from asyncflask.ctx import within
 from asyncflask.life.calls import WAITING_WORKER
 from asyncflask.testing._httpx import httpx
@@ -242,7 +238,7 @@ class _SyncTransport(httpx.BaseTransport):
 
     def __init__(self, asgi: ASGITransport) -> None:
         self._asgi = asgi
-        self._thread = _LoopThread()
+        self._thread = LoopThread("sync-test-client")
         self._open: set[_SyncResponseStream] = set()
 
     def start(self) -> None:
@@ -342,57 +338,3 @@ class _LentUpload(httpx.AsyncByteStream):
 
         while (chunk := await self._worker.call(pull, self._context)) is not None:
             yield chunk
-
-
-class _LoopThread:
-    """A thread with an event loop, from a use to :meth:`stop` or garbage collection."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def started(self) -> bool:
-        """Whether the thread runs."""
-        return self._loop is not None
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, whose thread is started when needed."""
-        with self._lock:
-            if self._loop is None:
-                self._loop = self._start()
-            return self._loop
-
-    def _start(self) -> asyncio.AbstractEventLoop:
-        ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-        # The thread holds no reference to this object, so that it can be forgotten.
-        thread = threading.Thread(
-            target=asyncio.run, args=(_live(ready),), name="sync-test-client", daemon=True
-        )
-        thread.start()
-        loop, end = ready.result()
-        self._end = weakref.finalize(self, _end_thread, loop, end, thread)
-        return loop
-
-    def stop(self) -> None:
-        """Cancel what still runs on the loop, and end the thread."""
-        with self._lock:
-            if self._loop is not None:
-                self._loop = None
-                self._end()
-
-
-async def _live(ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
-    end = asyncio.Event()
-    ready.set_result((asyncio.get_running_loop(), end))
-    await end.wait()
-
-
-def _end_thread(
-    loop: asyncio.AbstractEventLoop, end: asyncio.Event, thread: threading.Thread
-) -> None:
-    with suppress(RuntimeError):  # the loop is closed: it has ended already
-        loop.call_soon_threadsafe(end.set)
-    if thread is not threading.current_thread():  # the garbage may be collected in any thread
-        thread.join(timeout=5)
