@@ -454,3 +454,29 @@ def test_it_needs_an_application() -> None:
         stream_events([])
     with Flask(__name__).app_context():
         assert current_app
+
+
+async def test_a_close_that_is_cancelled_leaves_nothing_waiting_for_the_shutdown() -> None:
+    """What would end the events then ends with them, whoever sees it."""
+    app = Flask(__name__, static_folder=None)
+
+    async def events() -> AsyncIterator[str]:
+        try:
+            yield "first"
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+
+    before = asyncio.all_tasks()
+    async with app.app_context():
+        chunks: Any = stream_events(events()).response
+    assert await anext(chunks) == b"data: first\n\n"
+    waiting = asyncio.create_task(anext(chunks))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    closing = asyncio.create_task(chunks.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({waiting, closing})
+    assert closing.cancelled()
+    await until(lambda: asyncio.all_tasks() == before)
