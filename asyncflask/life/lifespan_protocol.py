@@ -56,8 +56,9 @@ class Lifespan:
         await self._app(scope, self._incoming.get, self._send)
 
     async def _send(self, message: Message) -> None:
-        self.answered = True
-        if not self._answer.done():  # there are applications that know no lifespan and send a page
+        if message["type"].startswith("lifespan."):  # some know no lifespan and send a page
+            self.answered = True
+        if not self._answer.done():
             self._answer.set_result(message)
 
     async def _pass_through(self, stage: Literal["startup", "shutdown"]) -> None:

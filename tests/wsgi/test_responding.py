@@ -165,12 +165,6 @@ class TestRequests:
 
         asyncio.run(in_a_test())
 
-    def test_the_application_itself_says_what_to_serve(self) -> None:
-        """A WSGI server that calls it gets an error which names ``wsgi_app``."""
-        app: Any = make_app()
-        with pytest.raises(TypeError, match=r"serves its 'wsgi_app'"):
-            app(create_environ(), lambda *args: None)
-
     def test_statuses_without_a_name(self) -> None:
         """WSGI wants one."""
         app = make_app()
