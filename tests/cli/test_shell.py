@@ -8,6 +8,7 @@ import contextlib
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -240,6 +241,7 @@ def _make_controlling_terminal() -> None:
     import termios
 
     os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     # At Ctrl-C a terminal throws away what has not been read of it, which may be the answer.
     settings = termios.tcgetattr(0)
