@@ -198,7 +198,7 @@ class Console(code.InteractiveConsole):
             while not wait([ended], timeout=0.2).done:
                 pass
             ended.result()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # pragma: no cover - Ctrl-C ends the measuring, too
             self._loop.loop.call_soon_threadsafe(task.cancel)
             ended.exception()
             raise

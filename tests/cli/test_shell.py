@@ -177,6 +177,14 @@ def test_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.output == "'here'\n"
 
 
+def test_lines_that_go_on_and_lines_that_take_their_time() -> None:
+    """A bracket is open until it is closed; the shell waits for what is awaited."""
+    info = ScriptInfo(create_app=lambda: Flask("here", static_folder=None))
+    lines = "import asyncio\nx = (await asyncio.sleep(0.3, 1),\n2)\nx\n"
+    result = CliRunner().invoke(cli, ["shell"], input=lines, obj=info)
+    assert result.output == "(1, 2)\n"
+
+
 class Terminal:
     """A shell in a terminal."""
 
