@@ -5,7 +5,7 @@ The package is laid out in floors; imports at run time go only down:
     ext                                     extensions, which use the public names only
     cli                                     the command
     app                                     the application, which composes everything
-    testing, devserver, debug               tools that take the application as an argument
+    testing, devserver, wsgi, debug         tools that take the application as an argument
     life                                    what happens at start, in a request, at shutdown
     registrar, declarations, blueprints     what is registered before the start
     templating, static, sse, views, ...     features
