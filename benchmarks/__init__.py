@@ -1,0 +1,1 @@
+"""What a request costs, beside a bare ASGI callable and the peers: ``make bench``."""
