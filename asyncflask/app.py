@@ -270,21 +270,21 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         self.freeze()
         app: ASGIApp = self.asgi_app
         if getattr(app, "__func__", None) is Flask.asgi_app:
-            app = self.dispatch
+            app = self.dispatch.handle
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-        return starts_itself(self, app if app is self.dispatch else OriginForm(app))
+        return starts_itself(self, app if app == self.dispatch.handle else OriginForm(app))
 
     @property
     def dispatch(self) -> Dispatch:
-        """The innermost ASGI callable: hooks, view, error handlers, teardown."""
+        """What stands innermost: hooks, view, error handlers, teardown."""
         self.freeze()
         assert self._dispatch is not None
         return self._dispatch
 
     async def asgi_app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application without its middleware; assign to it to wrap it, as with ``wsgi_app``."""
-        await self.dispatch(scope, receive, send)
+        await self.dispatch.handle(scope, receive, send)
 
     def wsgi_app(
         self, environ: dict[str, Any], start_response: Callable[..., Any]

@@ -1,4 +1,4 @@
-"""The innermost ASGI callable: one request, from the match to the last teardown function."""
+"""What stands innermost: one request, from the match to the last teardown function."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ from asyncflask.life.streaming import Sender, Stream, TooSlowError, in_time
 from asyncflask.life.teardown import name_of, receivers, run_all
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
 from asyncflask.signals import (
+    LifeSignal,
     appcontext_popped,
     appcontext_pushed,
     appcontext_tearing_down,
-    request_finished,
-    request_started,
-    request_tearing_down,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +40,10 @@ _log = logging.getLogger("asyncflask")
 
 #: Where the scope has the middleware of blueprints that a request has yet to pass.
 _LAYERS = "asyncflask.layers"
+
+_FEW = 1024
+#: PERF: the lengths of small bodies, as headers (scenario: plain text).
+_LENGTHS = [(b"content-length", b"%d" % size) for size in range(_FEW)]
 
 #: A plain value on its way out: its two messages.
 Plain = tuple["Message", "Message"]
@@ -61,8 +63,7 @@ class Dispatch:
     def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
         self._app = app
         self.router = router
-        self._find = router.find
-        self._refuse = router.refuse
+        self._answer = router.answer
         self._miss = plan.miss
         self._foreign = plan.foreign
         self.plan = plan
@@ -83,15 +84,15 @@ class Dispatch:
         mimetype = getattr(provider, "mimetype", JSONProvider.mimetype)
         return [(b"content-type", mimetype.encode()), *self._extra]
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Handle one ASGI connection: HTTP, WebSocket or lifespan.
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Handle one ASGI connection: HTTP, WebSocket or lifespan. The innermost ASGI callable.
 
         PERF: a plain function that returns the coroutine; the whole way of a request without hooks
         is one coroutine (scenario: plain text).
         """
         if scope["type"] != "http":
             return self._other(scope, receive, send)
-        route, endpoint, params, error = self._refuse(scope) or self._find(scope)
+        route, endpoint, params, error = self._answer(scope)
         if endpoint is None:
             endpoint = self._miss if route is None else self._foreign
         context = RequestContext(self._app, scope, receive, send, endpoint, params)
@@ -145,14 +146,14 @@ class Dispatch:
         answer: Any = None
         try:
             try:
-                if endpoint.prelude or request_started.receivers or appcontext_pushed.receivers:
+                if endpoint.prelude or LifeSignal.heard:
                     value = await self._run_before(context)
                 if value is None:
                     value = await endpoint.view(**context.params)
                 if endpoint.direct and not (
                     context.after_functions is not None
                     or context._session is not None
-                    or request_finished.receivers
+                    or LifeSignal.heard
                 ):
                     answer = self._plain(context, value)
                 if answer is None:
@@ -164,8 +165,7 @@ class Dispatch:
                 endpoint.has_end
                 or answer.__class__ is not tuple
                 or (context._request is not None and context.has_form)
-                or request_tearing_down.receivers
-                or appcontext_tearing_down.receivers
+                or LifeSignal.heard
             ):
                 await self._conclude(context, answer)
             else:
@@ -176,11 +176,13 @@ class Dispatch:
         finally:
             if token is not None:
                 current.reset(token)
-            if appcontext_popped.receivers:
+            if LifeSignal.heard and appcontext_popped.receivers:
                 await announce(context, appcontext_popped)
 
     async def _run_before(self, context: ConnectionContext) -> Any:
         """Run what comes before the view; what it returns, unless None, answers the request."""
+        if LifeSignal.heard:
+            LifeSignal.look_again()
         if appcontext_pushed.receivers:
             await announce(context, appcontext_pushed)
         if self._opens_session or context.started.receivers:
@@ -296,7 +298,8 @@ class Dispatch:
             body = value
         else:
             return None
-        length = (b"content-length", b"%d" % len(body))
+        size = len(body)
+        length = _LENGTHS[size] if size < _FEW else (b"content-length", b"%d" % size)
         if context.scope["method"] == "HEAD":
             body = b""
         return (
@@ -491,7 +494,7 @@ class Dispatch:
         if scope["type"] == "lifespan":
             await self.router.lifespan(scope, receive, send)
         else:
-            await self.sockets(scope, receive, send)
+            await self.sockets.handle(scope, receive, send)
 
 
 async def _finish_journey(journey: Journey[None]) -> None:

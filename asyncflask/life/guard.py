@@ -25,11 +25,10 @@ def _is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def refuse(scope: Scope) -> Refusal | None:
-    """Return the answer of no route for a request that is refused, None for one that is fine.
+def refuse_host(scope: Scope) -> Refusal | None:
+    """Refuse a duplicate or malformed ``Host`` (RFC 9112, section 3.2).
 
-    Refused are a duplicate or malformed ``Host`` (RFC 9112, section 3.2) and a path that cannot be
-    decoded or has NUL or line breaks.
+    :returns: the answer of no route; None for a request that is fine.
     """
     host = None
     for name, value in scope["headers"]:
@@ -37,20 +36,16 @@ def refuse(scope: Scope) -> Refusal | None:
             if host is not None:
                 return _refusal("The request has more than one Host header.")
             host = value
-    if host is not None and not _is_host(host):
-        return _refusal("The Host header is malformed.")
-    path: str = scope["path"]
-    # PERF: one call says that there is nothing to look at (scenario: plain text).
-    if path.isascii() and path.isprintable():
+    if host is None or _is_host(host):
         return None
-    return _refuse_path(path, scope.get("raw_path"))
+    return _refusal("The Host header is malformed.")
 
 
 def trusting(hosts: list[str]) -> Callable[[Scope], Refusal | None]:
-    """Make a :func:`refuse` that also refuses hosts which are not among ``TRUSTED_HOSTS``."""
+    """Make a :func:`refuse_host` that also refuses those which are not ``TRUSTED_HOSTS``."""
 
     def refuse_others(scope: Scope) -> Refusal | None:
-        refused = refuse(scope)
+        refused = refuse_host(scope)
         if refused is None:
             host = host_of(scope)
             if not host_is_trusted(host, hosts):
@@ -58,6 +53,23 @@ def trusting(hosts: list[str]) -> Callable[[Scope], Refusal | None]:
         return refused
 
     return refuse_others
+
+
+def refuse_path(scope: Scope) -> Refusal | None:
+    """Refuse a path that cannot be decoded, or has NUL or line breaks; as :func:`refuse_host`."""
+    path: str = scope["path"]
+    # PERF: two calls say that there is nothing to look at (scenario: int in the path).
+    if path.isascii() and path.isprintable():
+        return None
+    if "\0" in path or "\r" in path or "\n" in path:
+        return _refusal("The path has a control character that no address has.")
+    try:
+        path.encode()  # a server may have decoded with lone surrogates
+        if "\ufffd" in path:  # or with replacement; U+FFFD may also have been sent as such
+            unquote_to_bytes(scope.get("raw_path") or b"%FF").decode()
+    except UnicodeError:
+        return _refusal("The path is not UTF-8.")
+    return None
 
 
 def host_of(scope: Scope) -> str:
@@ -71,7 +83,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def refuse_origin(scope: Scope, allowed: str | Collection[str]) -> Refusal | None:
-    """:func:`refuse` for a WebSocket handshake that another site's page has begun.
+    """Refuse a WebSocket handshake that another site's page has begun; as :func:`refuse_host`.
 
     Browsers send cookies with such handshakes and no CORS protects from them, so an ``Origin``
     (RFC 6455, section 10.2) has to be that of the ``Host`` or one of ``allowed``. A page from
@@ -102,18 +114,6 @@ def _normal_origin(origin: str) -> tuple[str, str, int | None] | None:
     except ValueError:
         return None
     return (parts.scheme, parts.hostname, port) if parts.hostname else None
-
-
-def _refuse_path(path: str, raw_path: bytes | None) -> Refusal | None:
-    if "\0" in path or "\r" in path or "\n" in path:
-        return _refusal("The path has a control character that no address has.")
-    try:
-        path.encode()  # a server may have decoded with lone surrogates
-        if "\ufffd" in path:  # or with replacement; U+FFFD may also have been sent as such
-            unquote_to_bytes(raw_path or b"%FF").decode()
-    except UnicodeError:
-        return _refusal("The path is not UTF-8.")
-    return None
 
 
 def _refusal(reason: str) -> Refusal:

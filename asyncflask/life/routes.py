@@ -17,7 +17,7 @@ from starlette.routing import Router as StarletteRouter
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BuildError, RequestRedirect
 
-from asyncflask.life.guard import host_of, refuse, trusting
+from asyncflask.life.guard import host_of, refuse_host, refuse_path, trusting
 from asyncflask.life.plan import build_endpoint
 from asyncflask.life.target import to_origin_form
 from asyncflask.routing import Miss, Rule
@@ -84,7 +84,7 @@ class RuleRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request for this rule."""
-        await self._router.flask.dispatch(scope, receive, send)
+        await self._router.flask.dispatch.handle(scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """Build the path for the endpoint ``name``, as Starlette's ``url_path_for``."""
@@ -123,8 +123,9 @@ class Router(StarletteRouter):
         self._uses_hosts = False
         self._look_up: Callable[[str, str, str, bool], Any] | None = None
         self._foreign: tuple[BaseRoute, ...] = ()
-        #: Says which requests are refused before they are matched.
-        self.refuse: Callable[[Scope], Found | None] = refuse
+        #: What is found for whole paths, by method: the rules without variables.
+        self._whole: dict[str, dict[str, tuple[RuleRoute, Endpoint]]] = {}
+        self._refuse_host: Callable[[Scope], Found | None] = refuse_host
 
     @property
     def flask(self) -> Flask:
@@ -133,7 +134,7 @@ class Router(StarletteRouter):
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request that was given to the router itself."""
-        await self.flask.dispatch(scope, receive, send)
+        await self.flask.dispatch.handle(scope, receive, send)
 
     def add_rule(self, rule: Rule) -> None:
         """Add a rule; its route stands in ``routes`` at this place."""
@@ -141,6 +142,7 @@ class Router(StarletteRouter):
         rule.target = route
         self.routes.append(route)
         self._matcher = self._look_up = None
+        self._whole = {}
 
     def compile(self) -> Matcher:
         """Compile rules and mounts into the table that requests are matched with."""
@@ -173,7 +175,7 @@ class Router(StarletteRouter):
         self.compile()
         trusted = self.flask.config["TRUSTED_HOSTS"]
         if trusted is not None:
-            self.refuse = trusting(trusted)
+            self._refuse_host = trusting(trusted)
         for route in self.routes:
             if isinstance(route, RuleRoute):
                 route.prepared = plan.endpoint_of(route.rule)
@@ -182,13 +184,45 @@ class Router(StarletteRouter):
                     route.rule.target = _ByMethod(route, on_loop)
                 if route.rule.provide_automatic_options:
                     route.prepared_options = plan.options_for(route.prepared)
+        self._find_beforehand()
+
+    def _find_beforehand(self) -> None:
+        """Find what does not depend on the request: the rules without variables."""
+        for route in self.routes:
+            if isinstance(route, RuleRoute) and "<" not in route.path and not self._uses_hosts:
+                for method in route.methods or ():
+                    scope = {"type": "http", "method": method, "path": route.path, "headers": []}
+                    found, endpoint, params, _ = self._find(scope)
+                    if isinstance(found, RuleRoute) and endpoint is not None and not params:
+                        self._whole.setdefault(route.path, {})[method] = found, endpoint
+
+    def refuse(self, scope: Scope) -> Found | None:
+        """Refuse a request or handshake that no view should see."""
+        return self._refuse_host(scope) or refuse_path(scope)
+
+    def answer(self, scope: Scope) -> Found:
+        """Refuse a request, or find its route.
+
+        PERF: the path of a rule without variables is known to be fine (scenario: plain text).
+        """
+        refused = self._refuse_host(scope)
+        if refused is not None:
+            return refused
+        if not scope.get("root_path"):
+            by_method = self._whole.get(scope["path"])
+            if by_method is not None:
+                found = by_method.get(scope["method"])
+                if found is not None:
+                    route, endpoint = found
+                    return route, endpoint, {}, None
+        return refuse_path(scope) or self.find(scope)
 
     def find(self, scope: Scope) -> Found:
         """Find the route for a request.
 
         The path is matched without ``root_path``, and the whole of it.
         """
-        # PERF: the usual case first, with nothing asked twice (scenario: plain text).
+        # PERF: the usual case first, with nothing asked twice (scenario: int in the path).
         if self._look_up is not None and not scope.get("root_path") and scope["type"] == "http":
             method: str = scope["method"]
             found: Any = self._look_up("", scope["path"], method, False)

@@ -52,9 +52,9 @@ class Sockets(Dispatch):
         self._miss = plan.websocket_miss
         self._foreign = plan.websocket_foreign
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one WebSocket, from the handshake to the last teardown function."""
-        route, endpoint, params, error = self._refuse(scope) or self._find_open(scope)
+        route, endpoint, params, error = self.router.refuse(scope) or self._find_open(scope)
         if endpoint is None:
             endpoint = self._miss if route is None else self._foreign
         # A handshake is a GET (RFC 6455, section 4.1); ASGI does not say so.
@@ -66,7 +66,7 @@ class Sockets(Dispatch):
 
     def _find_open(self, scope: Scope) -> Found:
         """Find the route; ours is not there for other sites' pages, nor at the end of serving."""
-        found = self._find(scope)
+        found = self.router.find(scope)
         if found[1] is None:
             return found
         if self._app.draining.is_set():

@@ -23,7 +23,6 @@ from asyncflask import (
     session,
 )
 from asyncflask.json.provider import DefaultJSONProvider
-from asyncflask.life.dispatch import Dispatch
 from asyncflask.sessions import SecureCookieSession, SessionInterface
 from asyncflask.signals import (
     appcontext_tearing_down,
@@ -751,7 +750,7 @@ async def test_the_request_object_is_the_same_all_along() -> None:
 async def test_the_innermost_callable_is_the_dispatch_itself() -> None:
     """Without middleware nothing stands between Starlette's `__call__` and it."""
     app = make_app()
-    assert isinstance(app.build_middleware_stack(), Dispatch)
+    assert app.build_middleware_stack() == app.dispatch.handle
 
 
 async def test_no_free_stream_thread_is_a_503() -> None:

@@ -13,7 +13,6 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from asyncflask import Flask, has_request_context, request
-from asyncflask.life.dispatch import Dispatch
 from tests.wire import Wire, until
 
 
@@ -53,7 +52,7 @@ def test_the_first_request_starts_it_once(caplog: pytest.LogCaptureFixture) -> N
     async def main() -> None:
         await asyncio.gather(*(ask(app) for _ in range(3)))
         assert record == ["before", "started", *["request"] * 3]
-        assert isinstance(app.middleware_stack, Dispatch)
+        assert app.middleware_stack == app.dispatch.handle
         await ask(app)
         assert record.count("before") == 1
 
@@ -112,7 +111,7 @@ async def test_a_host_that_runs_its_lifespan_comes_first() -> None:
     app = make_app(record)
     async with app.router.lifespan_context(app):
         await ask(app)
-        assert isinstance(app.middleware_stack, Dispatch)
+        assert app.middleware_stack == app.dispatch.handle
     assert record == ["before", "started", "request", "after"]
     await ask(app)
     assert record[4:] == ["before", "started", "request"]
@@ -201,7 +200,7 @@ async def test_an_application_with_nothing_to_start_does_nothing() -> None:
     """Its requests go to the dispatch itself."""
     app = Flask(__name__, static_folder=None)
     await ask(app)
-    assert isinstance(app.middleware_stack, Dispatch)
+    assert app.middleware_stack == app.dispatch.handle
 
 
 async def test_a_test_client_without_a_lifespan_starts_nothing() -> None:
