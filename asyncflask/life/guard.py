@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
-from functools import lru_cache
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -19,44 +18,47 @@ Refusal = tuple[None, None, dict[str, Any], HTTPException]
 
 _HOST = re.compile(rb"(?:[a-z0-9._~%!$&'()*+,;=-]*|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.I)
 
-
-@lru_cache(maxsize=256)
-def _is_host(value: bytes) -> bool:
-    return _HOST.fullmatch(value) is not None
+#: How many hosts are remembered: clients choose them.
+_MANY = 1000
 
 
-def refuse_host(scope: Scope) -> Refusal | None:
-    """Refuse a duplicate or malformed ``Host`` (RFC 9112, section 3.2).
+class HostGuard:
+    """Refuses requests for their ``Host``: two of them, a malformed one, one that is not trusted.
 
-    :returns: the answer of no route; None for a request that is fine.
+    :param trusted: ``TRUSTED_HOSTS``, or None.
     """
-    host = None
-    for name, value in scope["headers"]:
-        if name == b"host":
-            if host is not None:
-                return _refusal("The request has more than one Host header.")
-            host = value
-    if host is None or _is_host(host):
+
+    def __init__(self, trusted: list[str] | None) -> None:
+        self._trusted = trusted
+        # PERF: those that were found to be fine; a set is asked in no time (scenario: plain text).
+        self._fine: set[bytes | None] = set()
+
+    def refuse(self, scope: Scope) -> Refusal | None:
+        """Return the answer of no route, or None for a request that is fine (RFC 9112, 3.2)."""
+        host = None
+        for name, value in scope["headers"]:
+            if name == b"host":
+                if host is not None:
+                    return _refusal("The request has more than one Host header.")
+                host = value
+        return None if host in self._fine else self._refuse(host)
+
+    def _refuse(self, host: bytes | None) -> Refusal | None:
+        if host is not None and not _HOST.fullmatch(host):
+            return _refusal("The Host header is malformed.")
+        name = (host or b"").decode("latin-1")
+        if self._trusted is not None and not host_is_trusted(name, self._trusted):
+            return _refusal(f"Host {name!r} is not trusted.")
+        if len(self._fine) < _MANY:
+            self._fine.add(host)
         return None
-    return _refusal("The Host header is malformed.")
-
-
-def trusting(hosts: list[str]) -> Callable[[Scope], Refusal | None]:
-    """Make a :func:`refuse_host` that also refuses those which are not ``TRUSTED_HOSTS``."""
-
-    def refuse_others(scope: Scope) -> Refusal | None:
-        refused = refuse_host(scope)
-        if refused is None:
-            host = host_of(scope)
-            if not host_is_trusted(host, hosts):
-                return _refusal(f"Host {host!r} is not trusted.")
-        return refused
-
-    return refuse_others
 
 
 def refuse_path(scope: Scope) -> Refusal | None:
-    """Refuse a path that cannot be decoded, or has NUL or line breaks; as :func:`refuse_host`."""
+    """Refuse a path that cannot be decoded, or has NUL or line breaks.
+
+    :returns: the answer of no route; None for a path that is fine.
+    """
     path: str = scope["path"]
     # PERF: two calls say that there is nothing to look at (scenario: int in the path).
     if path.isascii() and path.isprintable():
@@ -83,7 +85,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def refuse_origin(scope: Scope, allowed: str | Collection[str]) -> Refusal | None:
-    """Refuse a WebSocket handshake that another site's page has begun; as :func:`refuse_host`.
+    """Refuse a WebSocket handshake that another site's page has begun.
 
     Browsers send cookies with such handshakes and no CORS protects from them, so an ``Origin``
     (RFC 6455, section 10.2) has to be that of the ``Host`` or one of ``allowed``. A page from

@@ -17,7 +17,7 @@ from starlette.routing import Router as StarletteRouter
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BuildError, RequestRedirect
 
-from asyncflask.life.guard import host_of, refuse_host, refuse_path, trusting
+from asyncflask.life.guard import HostGuard, host_of, refuse_path
 from asyncflask.life.plan import build_endpoint
 from asyncflask.life.target import to_origin_form
 from asyncflask.routing import Miss, Rule
@@ -125,7 +125,7 @@ class Router(StarletteRouter):
         self._foreign: tuple[BaseRoute, ...] = ()
         #: What is found for whole paths, by method: the rules without variables.
         self._whole: dict[str, dict[str, tuple[RuleRoute, Endpoint]]] = {}
-        self._refuse_host: Callable[[Scope], Found | None] = refuse_host
+        self._refuse_host: Callable[[Scope], Found | None] = HostGuard(None).refuse
 
     @property
     def flask(self) -> Flask:
@@ -173,9 +173,7 @@ class Router(StarletteRouter):
     def freeze(self, plan: Plan) -> None:
         """Compile the table and give every route its endpoint."""
         self.compile()
-        trusted = self.flask.config["TRUSTED_HOSTS"]
-        if trusted is not None:
-            self._refuse_host = trusting(trusted)
+        self._refuse_host = HostGuard(self.flask.config["TRUSTED_HOSTS"]).refuse
         for route in self.routes:
             if isinstance(route, RuleRoute):
                 route.prepared = plan.endpoint_of(route.rule)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import BadRequest
 
 from asyncflask import Flask, request
-from asyncflask.life.guard import refuse_host, refuse_path
+from asyncflask.life.guard import HostGuard, refuse_path
 from tests.wire import Wire
 
 
@@ -23,7 +23,7 @@ def scope_of(path: str = "/", *hosts: bytes, raw_path: bytes | None = None) -> d
 
 
 def is_refused(scope: dict[str, Any]) -> bool:
-    answer = refuse_host(scope) or refuse_path(scope)
+    answer = HostGuard(None).refuse(scope) or refuse_path(scope)
     assert answer is None or isinstance(answer[3], BadRequest)
     return answer is not None
 
