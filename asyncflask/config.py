@@ -72,7 +72,7 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         "MAX_FORM_FILES": 100,
         "MAX_FORM_PART_HEADERS": 16,
         "MAX_FORM_PART_HEADER_SIZE": 8192,
-        "FORM_SPOOL_SIZE": 512 * 1024,
+        "FORM_SPOOL_SIZE": 1024 * 1024,
         # Ours: X-Content-Type-Options, so that browsers do not guess content types.
         "CONTENT_TYPE_NOSNIFF": True,
         # Ours: time in seconds and worker threads. BODY_TIMEOUT is the wait for the next piece of

@@ -413,8 +413,8 @@ class ConnectionContext(AppContext):
         self.app.router.match(self)
 
     @property
-    def has_form(self) -> bool:
-        """Whether a form was parsed, which may have left files to close at the end of this."""
+    def holds_files(self) -> bool:
+        """Whether a form may have left files, to close at the end of this."""
         return False
 
     def copy(self) -> Self:
@@ -461,9 +461,9 @@ class RequestContext(ConnectionContext):
         await self.request.body.disconnected(discard=discard)
 
     @property
-    def has_form(self) -> bool:
+    def holds_files(self) -> bool:
         reader = None if self._request is None else self._request.form_reader
-        return reader is not None and self._origin is None
+        return reader is not None and reader.holds_files and self._origin is None
 
     def copy(self) -> Self:
         copy = super().copy()

@@ -824,7 +824,7 @@ def test_a_connection_is_one_of_two_kinds(app: Flask) -> None:
             base.connection  # noqa: B018
         with pytest.raises(NotImplementedError):
             base.disconnected().send(None)
-        assert not base.has_form
+        assert not base.holds_files
         assert context.connection is context.request
     assert issubclass(WebsocketContext, ConnectionContext)
 

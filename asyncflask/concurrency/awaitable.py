@@ -42,22 +42,25 @@ class Pending(Generic[T]):
 
     :param make: called at each ``await``; returns the awaitable that does the work.
     :param expression: what the user wrote, for messages, such as ``request.form``.
+    :param depth: how many frames out the user's code can begin at the earliest.
     """
 
-    __slots__ = ("__weakref__", "_expression", "_line", "_make", "_used")
+    __slots__ = ("__weakref__", "_code", "_expression", "_globals", "_make", "_offset", "_used")
 
-    def __init__(self, make: Callable[[], Awaitable[T]], expression: str) -> None:
+    def __init__(
+        self, make: Callable[[], Awaitable[T]], expression: str, *, depth: int = 1
+    ) -> None:
+        self._used = False
         self._make = make
         self._expression = expression
-        self._used = False
-        # The first frame outside this package is the line of the user's that made the result.
-        frame = sys._getframe(1)
+        # The first frame outside this package is the line of the user's that made the result. PERF:
+        # which line that is, is found out when it is told (scenario: JSON echo).
+        frame = sys._getframe(depth)
         while frame.f_back and frame.f_globals.get("__name__", "").startswith(_NOT_THE_USERS):
             frame = frame.f_back
-        line = frame.f_lineno
-        if "__jinja_template__" in frame.f_globals:
-            line = frame.f_globals["__jinja_template__"].get_corresponding_lineno(line)
-        self._line = (frame.f_code.co_filename, line)
+        self._code = frame.f_code
+        self._offset = frame.f_lasti
+        self._globals = frame.f_globals
 
     def __await__(self) -> Generator[Any, None, T]:
         self._used = True
@@ -66,11 +69,20 @@ class Pending(Generic[T]):
     def raise_misuse(self, what: str) -> NoReturn:
         """Raise :class:`MissingAwaitError` for a use ``what`` of this result."""
         self._used = True
+        file, line = self._place()
         raise MissingAwaitError(
-            f"{self._expression} {what}, but it has not been awaited (made at "
-            f"{self._line[0]}:{self._line[1]}). In 'async def' code write: "
-            f"await {self._expression}"
+            f"{self._expression} {what}, but it has not been awaited (made at {file}:{line}). "
+            f"In 'async def' code write: await {self._expression}"
         )
+
+    def _place(self) -> tuple[str, int]:
+        """Return the file and the line that made this."""
+        lines = self._code.co_lines()
+        line = next((line for start, end, line in lines if start <= self._offset < end), None)
+        template = self._globals.get("__jinja_template__")
+        if template is not None and line is not None:
+            line = template.get_corresponding_lineno(line)
+        return self._code.co_filename, line or self._code.co_firstlineno
 
     def __getattr__(self, name: str) -> Any:
         # Protocol probes (copy, inspect, Jinja's __html__) must see a plain object.
@@ -79,7 +91,8 @@ class Pending(Generic[T]):
         self.raise_misuse(f"was asked for its attribute {name!r}")
 
     def __repr__(self) -> str:
-        return f"<{self._expression} not awaited, made at {self._line[0]}:{self._line[1]}>"
+        file, line = self._place()
+        return f"<{self._expression} not awaited, made at {file}:{line}>"
 
     def __del__(self) -> None:
         if not getattr(self, "_used", True):
@@ -87,7 +100,7 @@ class Pending(Generic[T]):
                 f"{self._expression} was never awaited. In 'async def' code write: "
                 f"await {self._expression}",
                 RuntimeWarning,
-                *self._line,
+                *self._place(),
             )
 
     __hash__ = object.__hash__
@@ -153,9 +166,9 @@ def resolve(
     if running is None:
         return wait_for(make, loop)
     if loop is None or running is loop:
-        return Pending(make, expression)
+        return Pending(make, expression, depth=2)
     # Another loop runs here (``asyncio.run`` in a ``def`` view): the work stays on the app's.
-    return Pending(functools.partial(_on_other_loop, make, loop), expression)
+    return Pending(functools.partial(_on_other_loop, make, loop), expression, depth=2)
 
 
 def _on_other_loop(

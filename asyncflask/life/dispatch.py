@@ -164,7 +164,7 @@ class Dispatch:
             if (
                 endpoint.has_end
                 or answer.__class__ is not tuple
-                or (context._request is not None and context.has_form)
+                or (context._request is not None and context.holds_files)
                 or LifeSignal.heard
             ):
                 await self._conclude(context, answer)
@@ -442,7 +442,7 @@ class Dispatch:
         except asyncio.CancelledError:
             self._tear_down_beside(context, exc, left)  # those that have not begun
             raise
-        if context._request is not None and context.has_form:
+        if context._request is not None and context.holds_files:
             context.request.close()
 
     def _teardown_steps(self, context: ConnectionContext) -> Iterator[AsyncFunction]:

@@ -102,7 +102,7 @@ def _stages(context: AppContext) -> Iterator[tuple[list[TeardownFunction], Signa
 
 
 def _close(context: AppContext) -> None:
-    if isinstance(context, RequestContext) and context.has_form:
+    if isinstance(context, RequestContext) and context.holds_files:
         context.request.close()
 
 

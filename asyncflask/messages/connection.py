@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import BadRequestKeyError, HTTPException
+from werkzeug.http import parse_options_header
 from werkzeug.sansio.request import Request as SansIORequest
 
 import asyncflask.json as json
@@ -252,6 +253,46 @@ class Connection(SansIORequest):
 
     # --- The headers and the peers
 
+    def _raw_header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header as it came. PERF: it costs a third of asking `headers`
+        (scenario: JSON echo).
+
+        :param name: in lower case.
+        """
+        for key, value in self.scope["headers"]:
+            if key == name:
+                raw: bytes = value
+                return raw
+        return None
+
+    @lazy
+    def _content_type(self) -> tuple[str, dict[str, str]]:
+        """The content type, taken apart: the media type in lower case, and the parameters."""
+        if "headers" in self.__dict__:  # they may have been changed
+            return _parse_content_type(self.headers.get("content-type", ""))
+        raw = self._raw_header(b"content-type") or b""
+        # PERF: clients send few different ones; a long one has a boundary of its own.
+        parse = _known_content_type if len(raw) < 100 else _parse_content_type
+        return parse(raw.decode("latin-1"))
+
+    @lazy
+    def mimetype(self) -> str:
+        """The content type without its parameters, in lower case; empty without one."""
+        return self._content_type[0]
+
+    @lazy
+    def mimetype_params(self) -> dict[str, str]:
+        """The parameters of the content type."""
+        return dict(self._content_type[1])
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the content type is JSON's: ``application/json`` or ``application/*+json``."""
+        mimetype = self.mimetype
+        return mimetype == "application/json" or (
+            mimetype.startswith("application/") and mimetype.endswith("+json")
+        )
+
     @lazy
     def headers(self) -> Headers:
         """The headers. Changes are for this application; the scope has those that came."""
@@ -326,6 +367,14 @@ class Connection(SansIORequest):
     def blueprints(self) -> list[str]:
         """The name of the blueprint and those it is nested in, the innermost first."""
         return list(blueprint_names(self.endpoint))
+
+
+def _parse_content_type(value: str) -> tuple[str, dict[str, str]]:
+    mimetype, parameters = parse_options_header(value)
+    return mimetype.lower(), parameters
+
+
+_known_content_type = functools.lru_cache(maxsize=128)(_parse_content_type)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -17,7 +17,7 @@ from werkzeug.datastructures import CombinedMultiDict, ImmutableMultiDict, Multi
 from werkzeug.datastructures import FileStorage as BaseFileStorage
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from asyncflask.concurrency import ReadyBytes, awaited, resolve
+from asyncflask.concurrency import Pending, ReadyBytes, awaited, resolve, running_loop
 from asyncflask.lazy import lazy
 from asyncflask.messages.body import Body, BodyFile, check_def_code, no_body
 from asyncflask.messages.connection import Application, Connection, any_application
@@ -70,7 +70,7 @@ class BaseRequest(Connection):
     """
 
     #: What reads the form, from the moment somebody asks for it. Whoever ends the request calls
-    #: :meth:`close` when this is not None.
+    #: :meth:`close` when it holds files.
     form_reader: FormReader | None = None
 
     _cached_data: ReadyBytes | None = None
@@ -89,16 +89,6 @@ class BaseRequest(Connection):
         self.receive = receive
         self.app = app
         self.loop = loop
-
-    @lazy
-    def mimetype(self) -> str:
-        """The content type without its parameters, in lower case; empty without one."""
-        return super().mimetype
-
-    @lazy
-    def is_json(self) -> bool:
-        """Whether the content type is JSON's: ``application/json`` or ``application/*+json``."""
-        return super().is_json
 
     # --- The body
 
@@ -128,10 +118,17 @@ class BaseRequest(Connection):
         return Body(
             self.receive,
             limit=self.max_content_length,
-            content_length=self.content_length,
+            content_length=self._declared_length(),
             timeout=self.app.config["BODY_TIMEOUT"],
             loop=self.loop,
         )
+
+    def _declared_length(self) -> int | None:
+        length = self._raw_header(b"content-length")
+        # PERF: digits are all that a server lets through; what else there may be is Werkzeug's.
+        if length is not None and length.isdigit() and not self._raw_header(b"transfer-encoding"):
+            return int(length)
+        return None if length is None else self.content_length
 
     @property
     def stream(self) -> IO[bytes]:
@@ -173,28 +170,28 @@ class BaseRequest(Connection):
         self, make: Callable[[], Coroutine[Any, Any, T]], expression: str, needs_body: bool = True
     ) -> Awaitable[T]:
         """Answer an accessor as the one rule says; only a body to be read needs the loop."""
-        loop = self.loop if needs_body and self.body.whole is None else None
+        loop = self.loop
+        if loop is not None and loop is running_loop():  # PERF: the usual case (scenario: form)
+            return Pending(make, expression, depth=3)
+        if not needs_body or self.body.whole is not None:
+            loop = None
         # What 'def' code gets is the value itself, typed for it in SyncRequest.
         return cast("Awaitable[T]", resolve(make, loop=loop, expression=expression))
-
-    def _ask_form(
-        self, make: Callable[[], Coroutine[Any, Any, T]], expression: str
-    ) -> Awaitable[T]:
-        return self._ask(make, expression, self.mimetype in FORM_TYPES)
 
     def _form_reader(self) -> FormReader:
         if self.form_reader is None:
             config = self.app.config
             limits = FormLimits(
-                memory=self.max_form_memory_size,
-                parts=self.max_form_parts,
-                files=config["MAX_FORM_FILES"],
-                headers=config["MAX_FORM_PART_HEADERS"],
-                header_size=config["MAX_FORM_PART_HEADER_SIZE"],
-                spool=config["FORM_SPOOL_SIZE"],
+                self.max_form_memory_size,
+                self.max_form_parts,
+                config["MAX_FORM_FILES"],
+                config["MAX_FORM_PART_HEADERS"],
+                config["MAX_FORM_PART_HEADER_SIZE"],
+                config["FORM_SPOOL_SIZE"],
             )
+            mimetype, parameters = self._content_type
             self.form_reader = FormReader(
-                self.body, self.mimetype, self.mimetype_params, limits, explain=self.app.debug
+                self.body, mimetype, parameters, limits, explain=self.app.debug
             )
         return self.form_reader
 
@@ -211,7 +208,7 @@ class BaseRequest(Connection):
             sources.append(await self._read_form())
         return ReadyCombinedMultiDict(sources)
 
-    async def _read_data(self, cache: bool, parse_form_data: bool) -> bytes:
+    async def _read_data(self, cache: bool = True, parse_form_data: bool = True) -> bytes:
         if self._cached_data is not None:
             return self._cached_data
         if parse_form_data and self.mimetype in FORM_TYPES:
@@ -227,7 +224,9 @@ class BaseRequest(Connection):
     async def _read_text(self, cache: bool, parse_form_data: bool) -> str:
         return (await self._read_data(cache, parse_form_data)).decode(errors="replace")
 
-    async def _read_json(self, force: bool, silent: bool, cache: bool) -> Any:
+    async def _read_json(
+        self, force: bool = False, silent: bool = False, cache: bool = True
+    ) -> Any:
         if cache and self._cached_json[silent] is not _unset:
             return self._cached_json[silent]
         if not (force or self.is_json):
@@ -266,7 +265,7 @@ class Request(BaseRequest):
         reader = self.form_reader
         if reader is not None and reader.form is not None:
             return reader.form
-        return self._ask_form(self._read_form, "request.form")
+        return self._ask(self._read_form, "request.form", self.mimetype in FORM_TYPES)
 
     @property
     def files(self) -> Awaitable[Files]:
@@ -278,24 +277,24 @@ class Request(BaseRequest):
         reader = self.form_reader
         if reader is not None and reader.files is not None:
             return reader.files
-        return self._ask_form(self._read_files, "request.files")
+        return self._ask(self._read_files, "request.files", self.mimetype in FORM_TYPES)
 
     @property
     def values(self) -> Awaitable[ReadyCombinedMultiDict[str, str]]:
         """:attr:`args` and then, unless this is a GET or HEAD, :attr:`form`, as one mapping."""
-        return self._ask_form(self._read_values, "request.values")
+        return self._ask(self._read_values, "request.values", self.mimetype in FORM_TYPES)
 
     @property
     def data(self) -> Awaitable[bytes]:
         """The body as bytes; empty when it is a form."""
         if self._cached_data is not None:
             return self._cached_data
-        return self._ask(partial(self._read_data, True, True), "request.data")
+        return self._ask(self._read_data, "request.data")
 
     @property
     def json(self) -> Awaitable[Any]:
         """What :meth:`get_json` gives."""
-        return self._ask(partial(self._read_json, False, False, True), "request.json")
+        return self._ask(self._read_json, "request.json")
 
     def get_json(
         self, force: bool = False, silent: bool = False, cache: bool = True

@@ -61,7 +61,7 @@ class KeptContext:
         if pushed is None:
             return
         context, token = pushed
-        if context.has_form:
+        if context.holds_files:
             context.request.close()  # also what was read afterwards
         if current.get(None) is context:
             with suppress(ValueError):  # a copy of the test's context variables, in another task
