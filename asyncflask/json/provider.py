@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import weakref
 from collections.abc import Callable, Iterable
 from datetime import date, time
@@ -144,6 +145,8 @@ def _flask_default(obj: Any) -> Any:
 
 #: What needs no second look when the written JSON is checked.
 _PLAIN = frozenset({str, int, bool, type(None)})
+#: How a MultiDict begins: an object whose first value is a list of strings.
+_MULTI_DICT = re.compile(rb'\{"(?:[^"\\]|\\.)*":\["')
 _decode = msgspec.json.Decoder().decode
 _BYTE_ORDER_MARK = "\ufeff".encode()
 
@@ -212,16 +215,18 @@ class DefaultJSONProvider(JSONProvider):
             encoded = self._encode(obj)
         except (TypeError, RecursionError) as error:
             _raise_explained(error, obj)
-        # msgspec writes NaN as null, and a MultiDict as lists of its values. Both are looked for
-        # only where the result can have come from them. PERF: ``find`` is five times faster than
-        # ``in`` on bytes (scenario: JSON).
+        # msgspec writes NaN as null, and a MultiDict as lists of its values. Each is looked for only
+        # where the result can have come from one. PERF: ``find`` is five times faster than ``in``
+        # on bytes (scenarios: JSON, JSON echo).
         find = encoded.find
-        if (find(b"null") >= 0 or find(b':["') >= 0) and self._is_odd(obj):
+        if find(b"null") >= 0 and self._holds(obj, _is_not_a_number):
+            return self._dumps_standard(obj, {}).encode()
+        if find(b'":["') >= 0 and _MULTI_DICT.search(encoded) and self._holds(obj, _is_multi_dict):
             return self._dumps_standard(obj, {}).encode()
         return encoded
 
-    def _is_odd(self, obj: Any) -> bool:
-        """Whether ``obj`` holds NaN, an infinity or a ``MultiDict``."""
+    def _holds(self, obj: Any, is_wanted: Callable[[Any], bool]) -> bool:
+        """Whether a value that ``is_wanted`` stands somewhere in ``obj``."""
         groups: list[Iterable[Any]] = [[obj]]
         for group in groups:
             if _PLAIN.issuperset(map(type, group)):
@@ -234,12 +239,9 @@ class DefaultJSONProvider(JSONProvider):
                     groups.append(value.values())
                 elif kind is list or kind is tuple:
                     groups.append(value)
-                elif kind is float:
-                    if not math.isfinite(value):
-                        return True
-                elif isinstance(value, MultiDict):
+                elif is_wanted(value):
                     return True
-                else:
+                elif kind is not float and not isinstance(value, MultiDict):
                     groups.append([msgspec.to_builtins(value, enc_hook=self.default)])
         return False
 
@@ -320,6 +322,10 @@ def _raise_explained(error: Exception, obj: Any) -> NoReturn:
 
 def _is_not_a_number(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
+
+
+def _is_multi_dict(value: Any) -> bool:
+    return isinstance(value, MultiDict)
 
 
 def _place_of(is_wanted: Callable[[Any], bool], obj: Any) -> str:

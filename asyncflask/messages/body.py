@@ -67,7 +67,6 @@ class Body:
         "_declared",
         "_failure",
         "_gone",
-        "_held",
         "_loop",
         "_lost",
         "_receive",
@@ -83,7 +82,6 @@ class Body:
     def __init__(
         self,
         receive: Receive,
-        *,
         limit: int | None = None,
         content_length: int | None = None,
         timeout: float | None = None,
@@ -100,7 +98,6 @@ class Body:
         self._busy: asyncio.Event | None = None
         self._taking = False
         self._buffer: deque[bytes] = deque()
-        self._held = 0
         self._count = 0
         self._arrived = False
         self._gone = False
@@ -143,13 +140,15 @@ class Body:
             self._check_size(self._declared, limit)
             while not self._arrived and self._failure is None:
                 await self._pull(self._all_is_here)
-                self._check_size(self._count, limit)
+                if limit is not None:
+                    self._check_size(self._count, limit)
             if self._failure is not None:
                 raise self._failure
             if self._whole is None:  # else another reader was quicker
                 self._whole = b"".join(self._buffer)
                 self._clear()
-        self._check_size(len(self._whole), limit)
+        elif limit is not None:
+            self._check_size(len(self._whole), limit)
         return self._whole
 
     async def next_chunk(self) -> bytes:
@@ -178,7 +177,6 @@ class Body:
             self._taking = False
         if self._buffer:
             chunk = self._buffer.popleft()
-            self._held -= len(chunk)
             self._wake()
             return chunk
         if self._failure is not None:
@@ -199,7 +197,7 @@ class Body:
             if not self._must_not_read_ahead():
                 await self._take_one(self._must_not_read_ahead)
             unread = discard and not (self.streamed or self._wants_whole)
-            if unread and self._held >= READ_AHEAD:
+            if unread and self._kept() >= READ_AHEAD:
                 self._lost = True
                 self._clear()
             if was_complete or self._must_not_read_ahead():
@@ -214,7 +212,10 @@ class Body:
             )
 
     def _must_not_read_ahead(self) -> bool:
-        return self._gone or (self._held >= READ_AHEAD and not self._arrived)
+        return self._gone or (not self._arrived and self._kept() >= READ_AHEAD)
+
+    def _kept(self) -> int:
+        return sum(map(len, self._buffer))
 
     async def _changed(self) -> None:
         """Wait until a reader makes room or learns that the client has gone."""
@@ -287,11 +288,19 @@ class Body:
                 )
             self._wake()
             return
-        if self._failure is None and not self._arrived:
+        if self._arrived:
+            return
+        if self._failure is None:
             self._keep(message.get("body") or b"")
-        if not self._arrived and not message.get("more_body", False):
+        if not message.get("more_body", False):
             self._arrived = True
-            self._check_end()
+            if self._declared is not None and self._count < self._declared:
+                self._fail(
+                    BadRequest(
+                        f"The request body ended after {self._count} of the {self._declared} bytes "
+                        "that Content-Length announced."
+                    )
+                )
 
     def _keep(self, chunk: bytes) -> None:
         self._count += len(chunk)
@@ -300,16 +309,6 @@ class Body:
             self._clear()
         elif chunk and not self._lost:
             self._buffer.append(chunk)
-            self._held += len(chunk)
-
-    def _check_end(self) -> None:
-        if self._declared is not None and self._count < self._declared:
-            self._fail(
-                BadRequest(
-                    f"The request body ended after {self._count} of the {self._declared} bytes "
-                    "that Content-Length announced."
-                )
-            )
 
     def check_declared_size(self) -> None:
         """Refuse a body that is declared larger than its limit, without reading it."""
@@ -317,9 +316,12 @@ class Body:
 
     def _check_size(self, size: int | None, limit: int | None) -> None:
         """Refuse a body of ``size`` bytes that passes its own limit or a lower one."""
-        for most in (self.limit, limit):
-            if size is not None and most is not None and size > most:
-                raise _too_large(most)
+        if size is None:
+            return
+        if self.limit is not None and size > self.limit:
+            raise _too_large(self.limit)
+        if limit is not None and size > limit:
+            raise _too_large(limit)
 
     def _fail(self, failure: HTTPException) -> None:
         """Keep the first thing that went wrong, for all readers."""
@@ -328,7 +330,6 @@ class Body:
 
     def _clear(self) -> None:
         self._buffer.clear()
-        self._held = 0
         self._wake()
 
     def _wake(self) -> None:

@@ -73,7 +73,7 @@ class BaseRequest(Connection):
     #: :meth:`close` when it holds files.
     form_reader: FormReader | None = None
 
-    _cached_data: ReadyBytes | None = None
+    _cached_data: bytes | None = None
     #: As in Flask: what ``get_json()`` gave with ``silent=False`` and with ``silent=True``.
     _cached_json: tuple[Any, Any] = (_unset, _unset)
 
@@ -81,7 +81,6 @@ class BaseRequest(Connection):
         self,
         scope: Scope,
         receive: Receive = no_body,
-        *,
         app: Application = any_application,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -117,16 +116,17 @@ class BaseRequest(Connection):
         """The body: ``await request.body``, or ``async for chunk in request.body``."""
         return Body(
             self.receive,
-            limit=self.max_content_length,
-            content_length=self._declared_length(),
-            timeout=self.app.config["BODY_TIMEOUT"],
-            loop=self.loop,
+            self.max_content_length,
+            self._declared_length(),
+            self.app.config["BODY_TIMEOUT"],
+            self.loop,
         )
 
     def _declared_length(self) -> int | None:
-        length = self._raw_header(b"content-length")
+        headers = self._raw_headers
+        length = headers.get(b"content-length")
         # PERF: digits are all that a server lets through; what else there may be is Werkzeug's.
-        if length is not None and length.isdigit() and not self._raw_header(b"transfer-encoding"):
+        if length is not None and length.isdigit() and b"transfer-encoding" not in headers:
             return int(length)
         return None if length is None else self.content_length
 
@@ -218,7 +218,7 @@ class BaseRequest(Connection):
             return b""
         data = await self.body.read()
         if cache:
-            self._cached_data = ReadyBytes(data)
+            self._cached_data = data
         return data
 
     async def _read_text(self, cache: bool, parse_form_data: bool) -> str:
@@ -288,7 +288,7 @@ class Request(BaseRequest):
     def data(self) -> Awaitable[bytes]:
         """The body as bytes; empty when it is a form."""
         if self._cached_data is not None:
-            return self._cached_data
+            return ReadyBytes(self._cached_data)
         return self._ask(self._read_data, "request.data")
 
     @property
