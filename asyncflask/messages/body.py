@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -97,7 +96,7 @@ class Body:
         # Set by whoever waits for `receive`, so that there is one at a time.
         self._busy: asyncio.Event | None = None
         self._taking = False
-        self._buffer: deque[bytes] = deque()
+        self._buffer: list[bytes] = []
         self._count = 0
         self._arrived = False
         self._gone = False
@@ -176,7 +175,7 @@ class Body:
         finally:
             self._taking = False
         if self._buffer:
-            chunk = self._buffer.popleft()
+            chunk = self._buffer.pop(0)
             self._wake()
             return chunk
         if self._failure is not None:

@@ -189,6 +189,8 @@ class Connection(SansIORequest):
     #: The event loop that serves the connection; None for one made by hand.
     loop: asyncio.AbstractEventLoop | None
 
+    _headers_asked_for = False
+
     #: Why no rule was matched: the 404 or 405 that answers unless a hook does.
     routing_exception: HTTPException | None = None
 
@@ -254,32 +256,34 @@ class Connection(SansIORequest):
     # --- The headers and the peers
 
     @lazy
-    def _raw_headers(self) -> dict[bytes, bytes]:
-        """The first value of each header, as it came, by the name in lower case.
+    def _content(self) -> tuple[str, dict[str, str], int | None]:
+        """What the headers say of the body: media type in lower case, its parameters, length.
 
-        PERF: costs two scans for one of them (scenarios: JSON echo, validated model).
+        PERF: all at once, for who reads a body asks for all (scenarios: JSON echo, form).
         """
-        return dict(reversed(list(self.scope["headers"])))
+        if self._headers_asked_for:  # they may have been changed
+            return *_parse_content_type(self.headers.get("content-type", "")), self.content_length
+        raw = self.scope["headers"]
+        headers = dict(reversed(raw if type(raw) is list else [*raw]))  # the first of each counts
+        kind: bytes = headers.get(b"content-type", b"")
+        # Clients send few different ones; a long one has a boundary of its own.
+        parse = _known_content_type if len(kind) < 100 else _parse_content_type
+        length = headers.get(b"content-length")
+        if length is not None:
+            # Digits are all that a server lets through; what else there may be is Werkzeug's.
+            plain = length.isdigit() and b"transfer-encoding" not in headers
+            length = int(length) if plain else self.content_length
+        return *parse(kind.decode("latin-1")), length
 
-    @lazy
-    def _content_type(self) -> tuple[str, dict[str, str]]:
-        """The content type, taken apart: the media type in lower case, and the parameters."""
-        if "headers" in self.__dict__:  # they may have been changed
-            return _parse_content_type(self.headers.get("content-type", ""))
-        raw = self._raw_headers.get(b"content-type", b"")
-        # PERF: clients send few different ones; a long one has a boundary of its own.
-        parse = _known_content_type if len(raw) < 100 else _parse_content_type
-        return parse(raw.decode("latin-1"))
-
-    @lazy
+    @property
     def mimetype(self) -> str:
         """The content type without its parameters, in lower case; empty without one."""
-        return self._content_type[0]
+        return self._content[0]
 
     @lazy
     def mimetype_params(self) -> dict[str, str]:
         """The parameters of the content type."""
-        return dict(self._content_type[1])
+        return dict(self._content[1])
 
     @property
     def is_json(self) -> bool:
@@ -292,6 +296,7 @@ class Connection(SansIORequest):
     @lazy
     def headers(self) -> Headers:
         """The headers. Changes are for this application; the scope has those that came."""
+        self._headers_asked_for = True
         raw = self.scope["headers"]
         return RequestHeaders(raw if type(raw) is list else list(raw))
 

@@ -46,15 +46,17 @@ class _Limit:
 
     def __init__(self, key: str) -> None:
         self._key = key
+        self._own = f"_own_{key}"
 
     def __get__(self, request: BaseRequest | None, owner: type) -> int | None:
         if request is None:  # asked of the class, by a tool
             return None
-        limit: int | None = request.__dict__.get(self._key, _unset)
+        # PERF: asking for its `__dict__` would make one (scenario: form).
+        limit: int | None = getattr(request, self._own, _unset)
         return request.app.config[self._key] if limit is _unset else limit
 
     def __set__(self, request: BaseRequest, value: int | None) -> None:
-        request.__dict__[self._key] = value
+        setattr(request, self._own, value)
 
 
 class BaseRequest(Connection):
@@ -73,6 +75,7 @@ class BaseRequest(Connection):
     #: :meth:`close` when it holds files.
     form_reader: FormReader | None = None
 
+    _max_content_length: int | None = _unset
     _cached_data: bytes | None = None
     #: As in Flask: what ``get_json()`` gave with ``silent=False`` and with ``silent=True``.
     _cached_json: tuple[Any, Any] = (_unset, _unset)
@@ -97,7 +100,7 @@ class BaseRequest(Connection):
 
         By default ``MAX_CONTENT_LENGTH``. A larger body raises ``RequestEntityTooLarge`` (413).
         """
-        limit: int | None = self.__dict__.get("_max_content_length", _unset)
+        limit = self._max_content_length
         return self.app.config["MAX_CONTENT_LENGTH"] if limit is _unset else limit
 
     @max_content_length.setter
@@ -117,18 +120,10 @@ class BaseRequest(Connection):
         return Body(
             self.receive,
             self.max_content_length,
-            self._declared_length(),
+            self._content[2],
             self.app.config["BODY_TIMEOUT"],
             self.loop,
         )
-
-    def _declared_length(self) -> int | None:
-        headers = self._raw_headers
-        length = headers.get(b"content-length")
-        # PERF: digits are all that a server lets through; what else there may be is Werkzeug's.
-        if length is not None and length.isdigit() and b"transfer-encoding" not in headers:
-            return int(length)
-        return None if length is None else self.content_length
 
     @property
     def stream(self) -> IO[bytes]:
@@ -189,7 +184,7 @@ class BaseRequest(Connection):
                 config["MAX_FORM_PART_HEADER_SIZE"],
                 config["FORM_SPOOL_SIZE"],
             )
-            mimetype, parameters = self._content_type
+            mimetype, parameters, _ = self._content
             self.form_reader = FormReader(
                 self.body, mimetype, parameters, limits, explain=self.app.debug
             )
