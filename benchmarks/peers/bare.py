@@ -144,6 +144,7 @@ def routes() -> Any:
     return app
 
 
+few_routes = routes
 hooks = plain_text
 
 
