@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from asyncflask import Flask, abort, render_template, request, websocket as socket
+from asyncflask import Flask, abort, render_template, request
 from asyncflask import session as current_session
+from asyncflask import websocket as socket
 from benchmarks.scenarios import CHUNK, CHUNKS, DATA, FEW_ROUTES, HOOKS, ROUTES, ROWS, SECRET
 
 

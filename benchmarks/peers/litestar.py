@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Litestar, MediaType, Request, get, post, websocket_listener
 from litestar.datastructures import UploadFile
-from litestar.enums import RequestEncodingType
 from litestar.middleware import ASGIMiddleware
 from litestar.middleware.session.client_side import CookieBackendConfig
-from litestar.params import Body, FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, URLEncodedBody
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Stream, Template
 from litestar.static_files import create_static_files_router
@@ -22,13 +21,19 @@ from litestar.template.config import TemplateConfig
 from benchmarks.scenarios import CHUNK, CHUNKS, DATA, FEW_ROUTES, HOOKS, ROUTES, ROWS, SECRET
 
 
+def _app(handlers: list[Any], **options: Any) -> Litestar:
+    # Its logging would set up the root logger, and with it those of all peers in the process. It
+    # logs no requests.
+    return Litestar(handlers, logging_config=None, **options)
+
+
 @get("/", media_type=MediaType.TEXT)
 async def _hello() -> str:
     return "Hello, World!"
 
 
 def plain_text(**options: Any) -> Litestar:
-    return Litestar([_hello], **options)
+    return _app([_hello], **options)
 
 
 def json() -> Litestar:
@@ -36,7 +41,7 @@ def json() -> Litestar:
     async def hello() -> dict[str, str]:
         return {"message": "Hello, World!"}
 
-    return Litestar([hello])
+    return _app([hello])
 
 
 def path_text() -> Litestar:
@@ -44,7 +49,7 @@ def path_text() -> Litestar:
     async def item(id: FromPath[int]) -> str:
         return str(id + 1)
 
-    return Litestar([item])
+    return _app([item])
 
 
 class Named(msgspec.Struct):
@@ -57,7 +62,7 @@ def path_json() -> Litestar:
     async def item(id: FromPath[int]) -> Named:
         return Named(id, "item")
 
-    return Litestar([item])
+    return _app([item])
 
 
 def query() -> Litestar:
@@ -67,7 +72,7 @@ def query() -> Litestar:
     ) -> str:
         return f"{q} {page} {order} {tag}"
 
-    return Litestar([search])
+    return _app([search])
 
 
 def json_echo() -> Litestar:
@@ -75,7 +80,7 @@ def json_echo() -> Litestar:
     async def echo(data: JSONBody[dict[str, Any]]) -> dict[str, Any]:
         return data
 
-    return Litestar([echo])
+    return _app([echo])
 
 
 class Item(msgspec.Struct):
@@ -90,7 +95,7 @@ def model() -> Litestar:
     async def create(data: JSONBody[Item]) -> str:
         return f"{data.name} {data.price * data.quantity} {len(data.tags)}"
 
-    return Litestar([create])
+    return _app([create])
 
 
 class Person(msgspec.Struct):
@@ -101,11 +106,11 @@ class Person(msgspec.Struct):
 def form() -> Litestar:
     @post("/form", media_type=MediaType.TEXT, status_code=HTTP_200_OK)
     async def submit(
-        data: Annotated[Person, Body(media_type=RequestEncodingType.URL_ENCODED)],
+        data: URLEncodedBody[Person],
     ) -> str:
         return f"{data.name} {data.email}"
 
-    return Litestar([submit])
+    return _app([submit])
 
 
 def template() -> Litestar:
@@ -114,7 +119,7 @@ def template() -> Litestar:
         return Template("table.html", context={"title": "Table", "rows": ROWS})
 
     config = TemplateConfig(directory=DATA / "templates", engine=JinjaTemplateEngine)
-    return Litestar([table], template_config=config)
+    return _app([table], template_config=config)
 
 
 def session() -> Litestar:
@@ -126,14 +131,14 @@ def session() -> Litestar:
         return str(request.session["count"])
 
     config = CookieBackendConfig(secret=SECRET.encode()[:32])
-    return Litestar([count], middleware=[config.middleware])
+    return _app([count], middleware=[config.middleware])
 
 
 def routes(count: int = ROUTES) -> Litestar:
     async def resource(id: FromPath[int]) -> str:
         return str(id)
 
-    return Litestar(
+    return _app(
         [
             get(f"/resource{number}/{{id:int}}", media_type=MediaType.TEXT)(resource)
             for number in range(count)
@@ -164,7 +169,7 @@ def stream() -> Litestar:
     async def chunks() -> Stream:
         return Stream(generate(), media_type=MediaType.TEXT)
 
-    return Litestar([chunks])
+    return _app([chunks])
 
 
 def threaded() -> Litestar:
@@ -172,7 +177,7 @@ def threaded() -> Litestar:
     def hello() -> str:
         return "Hello, World!"
 
-    return Litestar([hello])
+    return _app([hello])
 
 
 def websocket() -> Litestar:
@@ -180,11 +185,11 @@ def websocket() -> Litestar:
     async def echo(data: str) -> str:
         return data
 
-    return Litestar([echo])
+    return _app([echo])
 
 
 def static() -> Litestar:
-    return Litestar([create_static_files_router(path="/static", directories=[DATA / "static"])])
+    return _app([create_static_files_router(path="/static", directories=[DATA / "static"])])
 
 
 @dataclass
@@ -196,8 +201,8 @@ class Upload:
 def upload() -> Litestar:
     @post("/upload", media_type=MediaType.TEXT, status_code=HTTP_200_OK)
     async def take(
-        data: Annotated[Upload, Body(media_type=RequestEncodingType.MULTI_PART)],
+        data: MultipartBody[Upload],
     ) -> str:
         return f"{data.title} {data.file.file.seek(0, 2)}"
 
-    return Litestar([take])
+    return _app([take])

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from quart import Quart, abort, render_template, request, websocket as socket
+from quart import Quart, abort, render_template, request
 from quart import session as current_session
+from quart import websocket as socket
 
 from benchmarks.scenarios import CHUNK, CHUNKS, DATA, FEW_ROUTES, HOOKS, ROUTES, ROWS, SECRET
 
