@@ -164,6 +164,11 @@ class Candidate:
         ]
         return [*arriving, {"type": "http.disconnect"}]
 
+    async def run_once(self) -> None:
+        """Make one request, the last of the scenario's."""
+        exchange = self._exchange(*self._prepared[-1])
+        await self.app(exchange.scope, exchange.receive, exchange.send)
+
     async def calibrate(self) -> None:
         """Find out how many requests a turn has."""
         self._count = 1
