@@ -26,14 +26,16 @@ endif
 
 VENV := .venv/$(lastword $(FOUND))
 BIN := $(VENV)/bin
+# The peers of the benchmark have their own.
+BENCH := .venv/bench-$(lastword $(FOUND))
 # With COVERAGE=1 the tests are measured; `make report` adds up what all runs have left.
 PYTEST := $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format coverage report python clean
+.PHONY: help run test check format coverage report python clean bench bench-check
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1  /p' Makefile | awk '{ printf "make %-10s", $$1; $$1 = ""; print }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | awk '{ printf "make %-12s", $$1; $$1 = ""; print }'
 
 run: $(VENV)/.run  ## Serve the main example at http://127.0.0.1:5000 (HOST=, PORT=)
 	$(BIN)/asyncflask --app examples.board run --host $(HOST) --port $(PORT)
@@ -50,6 +52,12 @@ check: $(VENV)/.dev  ## Check format, lint, types and the floors of the package
 format: $(VENV)/.dev  ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(BENCH)/.bench  ## Measure beside the peers (ARGS="--scenario json --quick")
+	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+bench-check: $(VENV)/.dev  ## Count the calls of a request; more than budgeted fails (ARGS=--record)
+	$(BIN)/python -m benchmarks.calls $(ARGS)
 
 coverage: $(VENV)/.dev  ## Run the tests on all PYTHONS; less than 100 % in sum fails
 	$(BIN)/coverage erase
@@ -75,6 +83,12 @@ $(VENV)/.run $(VENV)/.dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(firstword $(FOUND)) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--editable '.[standard$(if $(filter .dev,$*),$(comma)dev)]'
+	touch $@
+
+$(BENCH)/.bench: pyproject.toml
+	test -x $(BENCH)/bin/python || $(firstword $(FOUND)) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[standard,bench]'
 	touch $@
 
 comma := ,

@@ -21,8 +21,19 @@ SECRET = "a secret that is the same for all of them"
 CHUNKS = 20
 CHUNK = b"x" * 4096
 ROUTES = 500
+FEW_ROUTES = 10
 HOOKS = 5
 MESSAGES = 20
+
+#: What every request has.
+BROWSER = (
+    ("host", "127.0.0.1:5000"),
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    ("accept-language", "en-US,en;q=0.5"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("connection", "keep-alive"),
+)
 
 TEXT = "text/plain"
 HTML = "text/html"
@@ -68,8 +79,25 @@ class Scenario:
     #: Each answer sets the cookie of the next request.
     chained: bool = False
 
-    def decode(self, body: bytes) -> Any:
-        """Return the body of an answer so that it can be compared with what is expected."""
+    def check(self, peer: str, request: Request, status: int, kind: str, body: bytes) -> None:
+        """See that an answer is right.
+
+        :param kind: its content type.
+        :raises ValueError: it is not.
+        """
+        media_type = kind.partition(";")[0]
+        right = (
+            status == 200
+            and (not self.kinds or media_type in self.kinds)
+            and self._decode(body) == request.expected
+        )
+        if not right:
+            raise ValueError(
+                f"{self.name}: {peer} answers {request.method} {request.target} with {status}, "
+                f"{kind}, {body[:500]!r}; expected is {str(request.expected)[:500]}"
+            )
+
+    def _decode(self, body: bytes) -> Any:
         if self.kinds == (JSON,):
             return json.loads(body)
         return body.decode() if self.kinds else body
@@ -185,6 +213,11 @@ SCENARIOS = {
             "routes",
             f"the last of {ROUTES} routes",
             _each(lambda n: Request(f"/resource{ROUTES - 1}/{n}", f"{n}")),
+        ),
+        Scenario(
+            "few_routes",
+            f"the last of {FEW_ROUTES} routes",
+            _each(lambda n: Request(f"/resource{FEW_ROUTES - 1}/{n}", f"{n}")),
         ),
         Scenario("hooks", "five hooks before and after", _HELLO),
         Scenario("stream", "a stream of 20 chunks", (Request("/", CHUNK * CHUNKS),), ()),

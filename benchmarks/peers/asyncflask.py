@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from asyncflask import Flask, abort, render_template, request, websocket as socket
+from asyncflask import Flask, abort, render_template, request
 from asyncflask import session as current_session
-from benchmarks.scenarios import CHUNK, CHUNKS, DATA, HOOKS, ROUTES, ROWS, SECRET
+from asyncflask import websocket as socket
+from benchmarks.scenarios import CHUNK, CHUNKS, DATA, FEW_ROUTES, HOOKS, ROUTES, ROWS, SECRET
 
 
 def _app() -> Flask:
@@ -133,15 +134,19 @@ def session() -> Flask:
     return app
 
 
-def routes() -> Flask:
+def routes(count: int = ROUTES) -> Flask:
     app = _app()
 
     async def resource(id: int) -> str:
         return str(id)
 
-    for number in range(ROUTES):
+    for number in range(count):
         app.add_url_rule(f"/resource{number}/<int:id>", f"resource{number}", resource)
     return app
+
+
+def few_routes() -> Flask:
+    return routes(FEW_ROUTES)
 
 
 def hooks() -> Flask:

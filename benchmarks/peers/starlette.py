@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette.websockets import WebSocket
 
-from benchmarks.scenarios import CHUNK, CHUNKS, DATA, HOOKS, ROUTES, ROWS, SECRET
+from benchmarks.scenarios import CHUNK, CHUNKS, DATA, FEW_ROUTES, HOOKS, ROUTES, ROWS, SECRET
 
 
 def plain_text(**options: Any) -> Starlette:
@@ -115,13 +115,17 @@ def session() -> Starlette:
     return Starlette(routes=[Route("/", count)], middleware=middleware)
 
 
-def routes() -> Starlette:
+def routes(count: int = ROUTES) -> Starlette:
     async def resource(request: Request) -> Response:
         return PlainTextResponse(str(request.path_params["id"]))
 
     return Starlette(
-        routes=[Route(f"/resource{number}/{{id:int}}", resource) for number in range(ROUTES)]
+        routes=[Route(f"/resource{number}/{{id:int}}", resource) for number in range(count)]
     )
+
+
+def few_routes() -> Starlette:
+    return routes(FEW_ROUTES)
 
 
 class _Hook(BaseHTTPMiddleware):
