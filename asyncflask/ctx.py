@@ -371,7 +371,7 @@ class ConnectionContext(AppContext):
         session: Any = self.opened_session
         if session is None:
             open_session: Any = interface.open_session
-            if is_async_callable(open_session) and running_loop() is None:
+            if running_loop() is None and is_async_callable(open_session):
                 open_session = self.app.async_to_sync(open_session)
             session = open_session(self.app, self.connection)
         if inspect.isawaitable(session):

@@ -194,7 +194,7 @@ class TaggedJSONSerializer:
     :meth:`dumps` and :meth:`loads` are what itsdangerous expects of a serializer.
     """
 
-    __slots__ = ("_plain", "order", "tags")
+    __slots__ = ("_decode", "_plain", "order", "tags")
 
     #: The tags that every serializer starts with, in the order in which they are asked.
     default_tags: ClassVar[Sequence[type[JSONTag]]] = [
@@ -211,6 +211,8 @@ class TaggedJSONSerializer:
     def __init__(self) -> None:
         self.tags: dict[str, JSONTag] = {}
         self.order: list[JSONTag] = []
+        # PERF: `json.loads` would make a decoder each time (scenario: session).
+        self._decode = json.JSONDecoder(object_hook=lambda value: self.untag(value)).decode
         for tag_class in self.default_tags:
             self.register(tag_class)
         # Own tags, of a subclass or registered later, may be for plain types too.
@@ -264,4 +266,4 @@ class TaggedJSONSerializer:
 
     def loads(self, value: str | bytes) -> Any:
         """Return what :meth:`dumps` was given."""
-        return json.loads(value, object_hook=self.untag)
+        return self._decode(value if isinstance(value, str) else value.decode())

@@ -55,6 +55,7 @@ NOSNIFF = (b"x-content-type-options", b"nosniff")
 #: One range of bytes: from a place, or so many from the end (RFC 9110, section 14.1.2).
 _RANGE = re.compile(r"bytes=\s*([0-9]{0,1000})\s*-\s*([0-9]{0,1000})\s*", re.IGNORECASE)
 
+_BREAKS = re.compile(r"[\r\n]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 Chunks = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
@@ -63,6 +64,11 @@ Chunks = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[by
 @lru_cache(maxsize=256)
 def _full_content_type(mimetype: str) -> str:
     return get_content_type(mimetype, "utf-8")
+
+
+@lru_cache(maxsize=256)
+def _is_line(value: str) -> bool:
+    return not _BREAKS.search(value)
 
 
 @lru_cache(maxsize=256)
@@ -158,11 +164,15 @@ class Response(SansIOResponse):
         headers = self._headers
         if headers is None:
             content_type = self._content_type
-            headers = Headers([] if content_type is None else [("Content-Type", content_type)])
-            self._headers = headers
+            headers = self._headers = Headers()
+            if content_type is not None:
+                if _is_line(content_type):  # PERF: as `add` would find (scenario: session)
+                    headers._list.append(("Content-Type", content_type))
+                else:
+                    headers.add("Content-Type", content_type)
             # Werkzeug's responses have the length of a `str` or `bytes` from the beginning.
             if self.automatically_set_content_length and isinstance(self.response, bytes):
-                headers["Content-Length"] = str(len(self.response))
+                headers._list.append(("Content-Length", str(len(self.response))))
         return headers
 
     @headers.setter
@@ -457,7 +467,7 @@ class Response(SansIOResponse):
         if not has_body(self._status_code):
             body = b""
         elif self.automatically_set_content_length and (
-            self._headers is None or "content-length" not in self._headers
+            self._headers is None or not any(n == b"content-length" for n, _ in start["headers"])
         ):
             start["headers"].append((b"content-length", b"%d" % len(body)))
         if method == "HEAD":
@@ -477,7 +487,9 @@ class Response(SansIOResponse):
             if raw_name in (b"location", b"content-location"):
                 value = iri_to_uri(value)
             raw.append((raw_name, value.encode("latin-1", "replace")))
-        raw.extend(pair for pair in extra if pair[0].decode() not in headers)
+        for pair in extra:
+            if not any(name == pair[0] for name, _ in raw):
+                raw.append(pair)
         return raw
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
