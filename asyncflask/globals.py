@@ -211,23 +211,27 @@ class _WebsocketProxy(_Proxy):
         return aiter(current.get().websocket)
 
 
-def _hot(name: str) -> property:
-    read = attrgetter(name)
+def _hot(kind: str, name: str) -> property:
+    read, made, make = attrgetter(name), attrgetter(f"_{kind}"), attrgetter(kind)
     get_context = current.get
 
     def getter(self: _Proxy) -> Any:
         try:
             context = get_context()
         except LookupError:
-            raise RuntimeError(missing("request")) from None
-        return read(context._request or context.request)
+            raise RuntimeError(missing(kind)) from None
+        return read(made(context) or make(context))
 
     return property(getter)
 
 
-for _name in dir(Request):
-    if not _name.startswith("_"):
-        setattr(_RequestProxy, _name, _hot(_name))
+for _proxy, _kind, _class in (
+    (_RequestProxy, "request", Request),
+    (_WebsocketProxy, "websocket", Websocket),
+):
+    for _name in dir(_class):
+        if not _name.startswith("_"):
+            setattr(_proxy, _name, _hot(_kind, _name))
 
 
 current_app: Flask = cast("Flask", _Proxy(lambda: _context("current_app").app, "current_app"))

@@ -252,7 +252,7 @@ class _SigningSerializer(URLSafeTimedSerializer):
         return super().make_signer()
 
     def loads(self, s: str | bytes, max_age: int | None = None, **options: Any) -> Any:
-        """Return what was signed: at once where all is well, else by the long way, which says why."""
+        """Return what was signed: at once if all is well, else the long way, which says why."""
         signed, _, signature = (s.encode() if isinstance(s, str) else s).rpartition(b".")
         payload, _, signed_at = signed.rpartition(b".")
         if payload and not options and self._signer.verify_signature(signed, signature):

@@ -56,21 +56,19 @@ class Channel:
         self._size = 0
         self._arrived = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._start("look", _LOOK_AFTER, self._look_ahead)  # it may go before it was accepted
+        self._wait_to_look()  # it may go before it was accepted
 
     async def receive(self) -> Message:
         """Return the server's next message."""
-        self._stop("look")
-        self._stop("overflow")
         in_view = asyncio.current_task() is self._task
         self._readers += 1
         try:
-            message = await self._next()
+            message = await (self._receive() if self._ahead is None else self._next())
         finally:
             self._readers -= 1
         kind = message["type"]
         if kind != "websocket.disconnect":
-            self._start("look", _LOOK_AFTER, self._look_ahead)
+            self._wait_to_look()
         elif not in_view:
             self._expect_end(message)
         if kind == "websocket.receive":
@@ -112,6 +110,7 @@ class Channel:
     # One that only sends, or leaves the reading to another task, might wait for ever.
 
     async def _next(self) -> Message:
+        self._stop("overflow")
         while not self._taken:
             if not self._is_looking():
                 return await self._receive()
@@ -124,9 +123,23 @@ class Channel:
     def _is_looking(self) -> bool:
         return self._ahead is not None and not self._ahead.done()
 
+    def _wait_to_look(self) -> None:
+        """Look ahead when nothing was read for a while from now.
+
+        PERF: a timer that runs is not set anew, but when it ends (scenario: WebSocket).
+        """
+        self._read_at = self._loop.time()
+        if "look" not in self._timers:
+            self._start("look", _LOOK_AFTER, self._look_ahead)
+
     def _look_ahead(self) -> None:
         """Take messages before the view asks for them: the client's end may be among them."""
-        self._meanwhile(self._take)
+        del self._timers["look"]
+        early = self._read_at + _LOOK_AFTER - self._loop.time()
+        if early > 0 and not self._readers:
+            self._start("look", early, self._look_ahead)
+        else:
+            self._meanwhile(self._take)
 
     def _end_overflow(self) -> None:
         self._meanwhile(self._close_overflow)

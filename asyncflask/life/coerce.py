@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from numbers import Number
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response as StarletteResponse
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from asyncflask.app import Flask
 
+# PERF: a union in `isinstance` would be made anew each time (scenario: session).
+_COMPLETE = (str, bytes, bytearray)
+
 _EXPECTED = (
     "A view returns a str, bytes, a value for JSON (dict, list, dataclass, ...), a response, an "
     "iterable or async iterable of str or bytes, an ASGI application, or a tuple "
@@ -38,10 +42,10 @@ def make_response(app: Flask, value: Any) -> Response:
     if isinstance(value, tuple):
         value, status, headers = _take_apart(value)
     cls = app.response_class
-    if isinstance(value, str | bytes | bytearray):
+    if isinstance(value, _COMPLETE):
         # Status and headers go to the class, which may treat them its own way.
         return cls(value, status=status, headers=headers)
-    response = value if isinstance(value, cls | AsgiResponse) else _from_body(app, value)
+    response = value if isinstance(value, (cls, AsgiResponse)) else _from_body(app, value)
     if headers:
         response.headers.update(headers)
     if status is not None:
@@ -79,6 +83,8 @@ def _from_body(app: Flask, body: Any) -> Response:
         raise TypeError(
             f"{_returner()} returned None, or ended without a return statement. {_EXPECTED}"
         )
+    if isinstance(body, GeneratorType | AsyncGeneratorType):  # PERF: first (scenario: stream)
+        return app.response_class(cast(Any, body))
     if isinstance(body, Pending):
         body.raise_misuse("was returned by a view")
     if isinstance(body, HTTPException):

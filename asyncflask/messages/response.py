@@ -58,6 +58,11 @@ _RANGE = re.compile(r"bytes=\s*([0-9]{0,1000})\s*-\s*([0-9]{0,1000})\s*", re.IGN
 _BREAKS = re.compile(r"[\r\n]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+# PERF: a union in `isinstance` would be made anew each time (scenarios: session, stream).
+_COMPLETE = (str, bytes, bytearray)
+_HERE = (bytes, list, tuple)
+_BYTES = (bytes, bytearray, memoryview)
+
 Chunks = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[bytes]
 
 
@@ -151,7 +156,7 @@ class Response(SansIOResponse):
             self.status = status
         if response is None:
             self.response: bytes | Chunks = []
-        elif isinstance(response, str | bytes | bytearray):
+        elif isinstance(response, _COMPLETE):
             self.set_data(response)
         else:
             self.response = response
@@ -212,7 +217,7 @@ class Response(SansIOResponse):
     @property
     def is_streamed(self) -> bool:
         """Whether the body is produced piece by piece while it is sent."""
-        return not isinstance(self.response, bytes | list | tuple)
+        return not isinstance(self.response, _HERE)
 
     @property
     def is_sequence(self) -> bool:
@@ -571,7 +576,7 @@ def encode_chunk(chunk: str | bytes | Any) -> bytes:
     """
     if isinstance(chunk, str):
         return chunk.encode()
-    if isinstance(chunk, bytes | bytearray | memoryview):
+    if isinstance(chunk, _BYTES):
         return bytes(chunk)
     if isinstance(chunk, Pending):
         chunk.raise_misuse("was streamed")

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.websockets import WebSocketDisconnect as WebSocketDisconnect
 from werkzeug.datastructures import Headers
@@ -35,6 +35,12 @@ NORMAL_CLOSES = frozenset({1000, 1001, 1005})
 #: Codes of RFC 6455 and its registry that an endpoint may send; 3000 to 4999 are free for use.
 _SENDABLE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 _MAX_REASON = 123  # bytes: a close frame has 125, two of them for the code
+
+#: What a message can be. PERF: a union would be made at each check (scenario: WebSocket).
+_DATA = (str, bytes, bytearray, memoryview)
+
+#: After how many messages without receiving one the event loop gets its turn.
+_TURN = 16
 
 #: Seconds that the server gets to tell with which code the client has gone.
 _PATIENCE = 1.0
@@ -80,6 +86,7 @@ class BaseWebsocket(Connection):
         # Two tasks of a view may send and receive at once, and both accept.
         self._handshake = asyncio.Lock()
         self._receivers = 0
+        self._sent_in_a_row = 0
 
     @property
     def requested_subprotocols(self) -> list[str]:
@@ -104,12 +111,12 @@ class BaseWebsocket(Connection):
 
     # --- The work, on the event loop
 
-    def _ask(self, make: Callable[[], Coroutine[Any, Any, T]], expression: str) -> Any:
+    def _ask(self, expression: str, make: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> Any:
         """Answer as the one rule says; in ``async def`` code by a coroutine, for tasks too."""
         here = running_loop()
         if here is not None and (self.loop is None or here is self.loop):
-            return make()
-        return resolve(make, loop=self.loop, expression=expression)
+            return make(*args)
+        return resolve(partial(make, *args), loop=self.loop, expression=expression)
 
     async def _accept(
         self, headers: HeadersValue | None = None, subprotocol: str | None = None
@@ -151,18 +158,12 @@ class BaseWebsocket(Connection):
         data: str | bytes | None = message.get("text")
         if data is None:
             data = message.get("bytes") or b""
-        if self._is_too_big(data):
-            await self._close(1009, f"A message may have {self.max_message_size} bytes.")
+        limit = self.max_message_size
+        # No character has more than four bytes.
+        if limit is not None and len(data) * 4 > limit and _is_bigger(data, limit):
+            await self._close(1009, f"A message may have {limit} bytes.")
             raise self._disconnect()
         return data
-
-    def _is_too_big(self, data: str | bytes) -> bool:
-        limit = self.max_message_size
-        if limit is None or len(data) * 4 <= limit:  # no character has more than four bytes
-            return False
-        if isinstance(data, str) and not data.isascii():
-            data = data.encode(errors="surrogatepass")
-        return len(data) > limit
 
     async def _receive_json(self) -> Any:
         data = await self._receive()
@@ -182,7 +183,10 @@ class BaseWebsocket(Connection):
             message = {"type": "websocket.send", "bytes": bytes(data)}
         await self._write(message)
         # A view that does nothing but send must not keep the loop to itself.
-        await asyncio.sleep(0)
+        self._sent_in_a_row += 1
+        if self._sent_in_a_row >= _TURN:
+            self._sent_in_a_row = 0
+            await asyncio.sleep(0)
 
     async def _close(self, code: int = 1000, reason: str = "") -> None:
         if self.close_code is None:
@@ -211,6 +215,7 @@ class BaseWebsocket(Connection):
 
     async def _read(self) -> Message:
         self._receivers += 1
+        self._sent_in_a_row = 0
         try:
             message = await self._next_message()
         finally:
@@ -246,8 +251,14 @@ def _raw_headers(headers: HeadersValue | None) -> list[tuple[bytes, bytes]]:
     return raw
 
 
+def _is_bigger(data: str | bytes, limit: int) -> bool:
+    if isinstance(data, str) and not data.isascii():
+        data = data.encode(errors="surrogatepass")
+    return len(data) > limit
+
+
 def _check_data(data: object) -> None:
-    if not isinstance(data, str | bytes | bytearray | memoryview):
+    if not isinstance(data, _DATA):
         raise TypeError(
             f"A WebSocket sends str or bytes, not {type(data).__name__!r}. For JSON there is "
             "'send_json()'."
@@ -292,16 +303,14 @@ class Websocket(BaseWebsocket):
         :raises RuntimeError: there is something to choose, but it was accepted before.
         :raises WebSocketDisconnect: the client has gone.
         """
-        return self._ask(  # type: ignore[no-any-return]
-            partial(self._accept, headers, subprotocol), "websocket.accept()"
-        )
+        return self._ask("websocket.accept()", self._accept, headers, subprotocol)  # type: ignore[no-any-return]
 
     def receive(self) -> Coroutine[Any, Any, str | bytes]:
         """Return the next message: str from a text frame, bytes from a binary one.
 
         :raises WebSocketDisconnect: the connection has ended.
         """
-        return self._ask(self._receive, "websocket.receive()")  # type: ignore[no-any-return]
+        return self._ask("websocket.receive()", self._receive)  # type: ignore[no-any-return]
 
     def receive_json(self) -> Coroutine[Any, Any, Any]:
         """Return the next message read as JSON.
@@ -309,7 +318,7 @@ class Websocket(BaseWebsocket):
         :raises BadRequest: it is not JSON. If nobody handles that, it closes with 1007.
         :raises WebSocketDisconnect: the connection has ended.
         """
-        return self._ask(self._receive_json, "websocket.receive_json()")  # type: ignore[no-any-return]
+        return self._ask("websocket.receive_json()", self._receive_json)  # type: ignore[no-any-return]
 
     def send(self, data: str | bytes) -> Coroutine[Any, Any, None]:
         """Send a message: str in a text frame, bytes in a binary one.
@@ -317,9 +326,7 @@ class Websocket(BaseWebsocket):
         :raises WebSocketDisconnect: the connection has ended.
         """
         _check_data(data)
-        return self._ask(  # type: ignore[no-any-return]
-            partial(self._send, data), "websocket.send(...)"
-        )
+        return self._ask("websocket.send(...)", self._send, data)  # type: ignore[no-any-return]
 
     def send_json(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, None]:
         """Send JSON in a text frame.
@@ -329,9 +336,7 @@ class Websocket(BaseWebsocket):
         :raises WebSocketDisconnect: the connection has ended.
         """
         text = self.app.json.dumps(_json_value(args, kwargs))
-        return self._ask(  # type: ignore[no-any-return]
-            partial(self._send, text), "websocket.send_json(...)"
-        )
+        return self._ask("websocket.send_json(...)", self._send, text)  # type: ignore[no-any-return]
 
     def close(self, code: int = 1000, reason: str = "") -> Coroutine[Any, Any, None]:
         """Close the connection, if it is open still; before it was accepted, refuse it (403).
@@ -341,16 +346,14 @@ class Websocket(BaseWebsocket):
         :raises ValueError: another code, or a longer reason.
         """
         _check_close(code, reason)
-        return self._ask(  # type: ignore[no-any-return]
-            partial(self._close, code, reason), "websocket.close()"
-        )
+        return self._ask("websocket.close()", self._close, code, reason)  # type: ignore[no-any-return]
 
     def __aiter__(self) -> Websocket:
         return self
 
     async def __anext__(self) -> str | bytes:
         try:
-            return await self.receive()
+            return cast("str | bytes", await self._ask("websocket.receive()", self._receive))
         except WebSocketDisconnect as exc:
             if exc.code in NORMAL_CLOSES:
                 raise StopAsyncIteration from None
