@@ -56,7 +56,7 @@ class _Counter:
 
 @contextlib.contextmanager
 def _counting() -> Iterator[_Counter]:
-    """Count in this thread and in those that start, until the end."""
+    """Count in this thread, until the end."""
     counter = _Counter()
     before = sys.getprofile()
     sys.setprofile(counter)
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     if grown:
         print(
             "More is called than before. If that is right, or a dependency's doing, record it:\n"
-            '    make bench-check ARGS=--record (and PYTHON= for the other versions)'
+            "    make bench-check ARGS=--record (and PYTHON= for the other versions)"
         )
     return int(grown)
 

@@ -1,7 +1,8 @@
 """In process: the CPU time of ``app(scope, receive, send)``, of all threads, on one event loop.
 
 Every answer is checked before anything is timed. The candidates of a scenario take turns, round
-by round, and the median of a candidate's rounds counts, so a slow minute of the machine is everybody's.
+by round, and the median of a candidate's rounds counts, so a slow minute of the machine is
+everybody's.
 """
 
 from __future__ import annotations

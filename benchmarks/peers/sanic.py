@@ -1,4 +1,4 @@
-"""Sanic on its own server. It has no sessions, and templates are an extension's: both are missing."""
+"""Sanic on its own server. It has no sessions, its templates are an extension's: both are missing."""
 
 from __future__ import annotations
 
