@@ -28,9 +28,11 @@ BUDGETS = Path(__file__).with_name("budgets.json")
 VERSION = "{}.{}".format(*sys.version_info)
 
 _PACKAGE = str(Path(asyncflask.__file__).parent)
-_NOT_COUNTED = tuple(
-    str(Path(module.__file__ or "").parent) for module in (asyncio, sys.modules[__name__])
-) + (threading.__file__,)
+_NOT_COUNTED = (
+    str(Path(asyncio.__file__).parent),
+    str(Path(__file__).parent),
+    threading.__file__,
+)
 _REQUESTS = 15
 
 

@@ -244,7 +244,9 @@ def _websocket(server: Server) -> Iterator[Callable[[float], float]]:
                 for connection in connections:
                     connection.sendall(sent)
                 for connection in connections:
-                    back = connection.recv(len(echoed), socket.MSG_WAITALL)
+                    back = connection.recv(len(echoed))
+                    while len(back) < len(echoed) and (more := connection.recv(len(echoed))):
+                        back += more
                     if back != echoed:
                         raise ValueError(f"{server.peer} echoes {back!r}")
                 count += len(connections)

@@ -1,4 +1,4 @@
-"""Sanic on its own server. It has no sessions, its templates are an extension's: both are missing."""
+"""Sanic on its own server. It has no sessions; its templates are an extension's."""
 
 from __future__ import annotations
 
