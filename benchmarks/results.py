@@ -233,10 +233,27 @@ def terminal(results: Results) -> str:
 
 
 def _versions() -> str:
-    names = (
-        "asyncflask starlette fastapi pydantic quart litestar blacksheep falcon flask sanic aiohttp "
-        "msgspec jinja2 itsdangerous uvicorn uvloop httptools websockets gunicorn"
-    ).split()
+    names = [
+        "asyncflask",
+        "starlette",
+        "fastapi",
+        "pydantic",
+        "quart",
+        "litestar",
+        "blacksheep",
+        "falcon",
+        "flask",
+        "sanic",
+        "aiohttp",
+        "msgspec",
+        "jinja2",
+        "itsdangerous",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "websockets",
+        "gunicorn",
+    ]
     return ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
