@@ -217,26 +217,29 @@ def _frames() -> tuple[bytes, bytes]:
     return sent, echoed
 
 
+def _connect(server: Server) -> socket.socket:
+    """Return a connection that has become a WebSocket."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(
+        b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\n"
+        b"upgrade: websocket\r\nsec-websocket-version: 13\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
+        answer += byte
+    if not answer.startswith(b"HTTP/1.1 101"):
+        raise ValueError(f"{server.peer} answers a handshake with {answer!r}")
+    return connection
+
+
 @contextlib.contextmanager
 def _websocket(server: Server) -> Iterator[Callable[[float], float]]:
     """One connection after the other sends all messages, and then each reads its echoes."""
     sent, echoed = _frames()
     with contextlib.ExitStack() as stack:
-        connections = []
-        for _ in range(CONNECTIONS):
-            connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-            connections.append(stack.enter_context(connection))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(
-                b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\n"
-                b"upgrade: websocket\r\nsec-websocket-version: 13\r\n"
-                b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            )
-            answer = b""
-            while not answer.endswith(b"\r\n\r\n"):
-                answer += connection.recv(1)
-            if not answer.startswith(b"HTTP/1.1 101"):
-                raise ValueError(f"{server.peer} answers a handshake with {answer!r}")
+        connections = [stack.enter_context(_connect(server)) for _ in range(CONNECTIONS)]
 
         def exchange(seconds: float) -> float:
             started, count = time.perf_counter(), 0

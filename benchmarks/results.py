@@ -170,13 +170,13 @@ def _in_process(results: Results) -> str:
     rows = []
     for scenario, costs in results.in_process.items():
         row = [SCENARIOS[scenario].title]
-        row += [f"{costs[peer]:.1f}" if peer in costs else "–" for peer in peers]
+        row += [f"{costs[peer]:.1f}" if peer in costs else "-" for peer in peers]
         try:
             peer, best = results.best_peer(scenario)
             ours = results.overhead(scenario, OURS)
             row += [f"{results.ratio(scenario):.2f}", f"{ours:.1f} to {best:.1f} ({peer})"]
         except (KeyError, ValueError):
-            row += ["–", "–"]
+            row += ["-", "-"]
         rows.append(row)
     return _table(["scenario", *peers, "of Starlette's overhead", "overhead to the best's"], rows)
 
@@ -190,7 +190,7 @@ def _wire(results: Results) -> str:
         for peer in peers:
             rate = rates.get(peer)
             relative = "" if floor is None or rate is None else f" ({rate / floor:.2f})"
-            row.append("–" if rate is None else f"{rate:,.0f}{relative}")
+            row.append("-" if rate is None else f"{rate:,.0f}{relative}")
         rows.append(row)
     return _table(["scenario", *peers], rows)
 
@@ -233,27 +233,11 @@ def terminal(results: Results) -> str:
 
 
 def _versions() -> str:
-    names = [
-        "asyncflask",
-        "starlette",
-        "fastapi",
-        "pydantic",
-        "quart",
-        "litestar",
-        "blacksheep",
-        "falcon",
-        "flask",
-        "sanic",
-        "aiohttp",
-        "msgspec",
-        "jinja2",
-        "itsdangerous",
-        "uvicorn",
-        "uvloop",
-        "httptools",
-        "websockets",
-        "gunicorn",
-    ]
+    names = (
+        *("asyncflask", "starlette", "fastapi", "pydantic", "quart", "litestar", "blacksheep"),
+        *("falcon", "flask", "sanic", "aiohttp", "msgspec", "jinja2", "itsdangerous"),
+        *("uvicorn", "uvloop", "httptools", "websockets", "gunicorn"),
+    )
     return ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
