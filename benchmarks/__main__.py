@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import signal
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -56,6 +57,8 @@ def _run(coroutine: object) -> dict[str, float]:
 def main(arguments: list[str] | None = None) -> int:
     """Run what is asked for; return the status to exit with."""
     options = _parse(arguments)
+    # So that servers are ended, too, when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     ways = options.way or WAYS
     scenarios = {name: SCENARIOS[name] for name in options.scenario or SCENARIOS}
     peers = [peer for peer in PEERS if not options.peer or peer in (*options.peer, results.FLOOR)]

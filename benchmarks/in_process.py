@@ -32,7 +32,8 @@ class Exchange:
     __slots__ = ("_complete", "_messages", "_next", "_waiting", "scope")
 
     def __init__(self, scope: dict[str, Any], messages: Sequence[dict[str, Any]]) -> None:
-        self.scope = dict(scope)
+        # A state of its own, as servers do: Litestar keeps the parsed body there.
+        self.scope = dict(scope, state={})
         self._messages = messages
         self._next = 0
         self._complete = False
