@@ -81,19 +81,21 @@ def _command(peer: str, scenario: str, port: int) -> list[str]:
     ]
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free, all different: they are held until the last is found."""
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 class Server:
     """A peer's server for a scenario; it ends with the block."""
 
-    def __init__(self, peer: str, scenario: Scenario) -> None:
+    def __init__(self, peer: str, scenario: Scenario, port: int) -> None:
         self.peer = peer
-        self.port = _free_port()
+        self.port = port
         self.rates: list[float] = []
         self._scenario = scenario
 
@@ -280,7 +282,10 @@ def measure(
     """
     client = _websocket if scenario.type == "websocket" else _http
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(Server(peer, scenario)) for peer in peers]
+        servers = [
+            stack.enter_context(Server(peer, scenario, port))
+            for peer, port in zip(peers, _free_ports(len(peers)), strict=True)
+        ]
         for server in servers:
             server.wait()
         turns = []
