@@ -28,9 +28,11 @@ BUDGETS = Path(__file__).with_name("budgets.json")
 VERSION = "{}.{}".format(*sys.version_info)
 
 _PACKAGE = str(Path(asyncflask.__file__).parent)
-_NOT_COUNTED = tuple(
-    str(Path(module.__file__ or "").parent) for module in (asyncio, sys.modules[__name__])
-) + (threading.__file__,)
+_NOT_COUNTED = (
+    str(Path(asyncio.__file__).parent),
+    str(Path(__file__).parent),
+    threading.__file__,
+)
 _REQUESTS = 15
 
 
@@ -56,7 +58,7 @@ class _Counter:
 
 @contextlib.contextmanager
 def _counting() -> Iterator[_Counter]:
-    """Count in this thread and in those that start, until the end."""
+    """Count in this thread, until the end."""
     counter = _Counter()
     before = sys.getprofile()
     sys.setprofile(counter)
@@ -128,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     if grown:
         print(
             "More is called than before. If that is right, or a dependency's doing, record it:\n"
-            '    make bench-check ARGS=--record (and PYTHON= for the other versions)'
+            "    make bench-check ARGS=--record (and PYTHON= for the other versions)"
         )
     return int(grown)
 

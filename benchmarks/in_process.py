@@ -1,7 +1,8 @@
 """In process: the CPU time of ``app(scope, receive, send)``, of all threads, on one event loop.
 
 Every answer is checked before anything is timed. The candidates of a scenario take turns, round
-by round, and the median of a candidate's rounds counts, so a slow minute of the machine is everybody's.
+by round, and the median of a candidate's rounds counts, so a slow minute of the machine is
+everybody's.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Exchange:
     __slots__ = ("_complete", "_messages", "_next", "_waiting", "scope")
 
     def __init__(self, scope: dict[str, Any], messages: Sequence[dict[str, Any]]) -> None:
-        self.scope = dict(scope)
+        # A state of its own, as servers do: Litestar keeps the parsed body there.
+        self.scope = dict(scope, state={})
         self._messages = messages
         self._next = 0
         self._complete = False

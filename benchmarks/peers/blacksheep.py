@@ -1,4 +1,4 @@
-"""BlackSheep, which is compiled. Its ``def`` handlers run on the loop, so ``threaded`` is missing."""
+"""BlackSheep, which is compiled. Its ``def`` handlers run on the loop: ``threaded`` is missing."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -125,10 +126,8 @@ def session() -> App:
         async def on_get(self, req: Request, resp: Response) -> None:
             values = {}
             if cookies := req.get_cookie_values("session"):
-                try:
+                with contextlib.suppress(BadSignature):
                     values = serializer.loads(cookies[0])
-                except BadSignature:
-                    pass
             values["count"] = values.get("count", 0) + 1
             resp.set_cookie("session", serializer.dumps(values), path="/", secure=False)
             resp.content_type = falcon.MEDIA_TEXT

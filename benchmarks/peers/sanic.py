@@ -1,4 +1,4 @@
-"""Sanic on its own server. It has no sessions, and templates are an extension's: both are missing."""
+"""Sanic on its own server. It has no sessions; its templates are an extension's."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def form() -> Sanic[Any, Any]:
     return app
 
 
-def routes(count: int = ROUTES) -> Sanic[Any, Any]:
+def _routes(count: int) -> Sanic[Any, Any]:
     app = Sanic("benchmark")
 
     async def resource(request: Request, id: int) -> HTTPResponse:
@@ -127,8 +127,12 @@ def routes(count: int = ROUTES) -> Sanic[Any, Any]:
     return app
 
 
+def routes() -> Sanic[Any, Any]:
+    return _routes(ROUTES)
+
+
 def few_routes() -> Sanic[Any, Any]:
-    return routes(FEW_ROUTES)
+    return _routes(FEW_ROUTES)
 
 
 def hooks() -> Sanic[Any, Any]:

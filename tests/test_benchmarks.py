@@ -1,0 +1,69 @@
+"""The benchmark works: it counts and times what it says, and does not time wrong answers."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import calls, in_process, results
+from benchmarks.peers import asyncflask, bare, starlette
+from benchmarks.scenarios import SCENARIOS
+
+ROOT = Path(__file__).parent.parent
+PEERS = {"bare": bare, "starlette": starlette, "asyncflask": asyncflask}
+
+
+def test_no_request_needs_more_calls_than_budgeted() -> None:
+    """`make bench-check` passes. A process of its own has no other test's signals or settings."""
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.calls"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_scenario_that_grew_is_named() -> None:
+    """More calls than budgeted fail; fewer are only told."""
+    found = {"json": calls.Calls(9, 12), "form": calls.Calls(5, 5), "query": calls.Calls(3, 3)}
+    lines, grown = calls.compare(found, {"json": [9, 11], "form": [6, 6], "query": [3, 3]})
+    assert grown
+    assert [line.split()[0] for line in lines] == ["json", "form"]
+    assert lines[0].endswith("GREW")
+    assert not calls.compare({"form": calls.Calls(5, 5)}, {"form": [6, 6]})[1]
+
+
+async def test_peers_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets microseconds, of which the tables and the chart make ratios."""
+    monkeypatch.setattr(in_process, "TURN", 0.001)
+    found = results.Results()
+    for name in ("plain_text", "form", "session"):
+        apps = {peer: getattr(module, name)() for peer, module in PEERS.items()}
+        found.in_process[name] = await in_process.measure(SCENARIOS[name], apps, rounds=3)
+        assert found.in_process[name].keys() == PEERS.keys()
+        assert all(cost > 0 for cost in found.in_process[name].values())
+    assert "session cookie" in results.terminal(found)
+    assert "asyncflask" in results.chart(found, "form")
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_answers_of_all_scenarios_are_right(name: str) -> None:
+    """The three that need no further packages take part in everything."""
+    for peer, module in PEERS.items():
+        candidate = in_process.Candidate(peer, SCENARIOS[name], getattr(module, name)())
+        async with in_process.lifespan(candidate.app):
+            await asyncio.wait_for(candidate.check(), 30)
+
+
+async def test_a_wrong_answer_is_not_timed() -> None:
+    """It raises an error that says whose it is, and what was expected."""
+    scenario = SCENARIOS["plain_text"]
+    other = replace(scenario, requests=(replace(scenario.requests[0], expected="Bye"),))
+    app: Callable[[Any, Any, Any], Awaitable[None]] = bare.plain_text()
+    with pytest.raises(ValueError, match=r"bare answers GET / with 200, .*expected is Bye"):
+        await in_process.measure(other, {"bare": app}, rounds=1)
