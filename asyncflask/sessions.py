@@ -216,7 +216,7 @@ class _HMAC(HMACAlgorithm):
         self._keyed = functools.cache(self._key)
 
     def _key(self, key: bytes) -> hmac.HMAC:
-        digest = self.digest_method
+        digest: Any = self.digest_method
         name = getattr(digest(), "name", None)  # by its name OpenSSL does it, if it has it
         return hmac.new(key, digestmod=name if name in hashlib.algorithms_guaranteed else digest)
 
@@ -251,15 +251,17 @@ class _SigningSerializer(URLSafeTimedSerializer):
     def _signer(self) -> Any:
         return super().make_signer()
 
-    def loads(self, s: str | bytes, max_age: int | None = None, **options: Any) -> Any:
+    def loads(  # type: ignore[override]  # as its base's, which has not its base's either
+        self, s: str | bytes, max_age: int | None = None, *args: Any, **options: Any
+    ) -> Any:
         """Return what was signed: at once if all is well, else the long way, which says why."""
         signed, _, signature = (s.encode() if isinstance(s, str) else s).rpartition(b".")
         payload, _, signed_at = signed.rpartition(b".")
-        if payload and not options and self._signer.verify_signature(signed, signature):
+        if payload and not (args or options) and self._signer.verify_signature(signed, signature):
             age = int(time.time()) - bytes_to_int(base64_decode(signed_at))
             if max_age is None or 0 <= age <= max_age:
                 return self.load_payload(payload)
-        return super().loads(s, max_age, **options)
+        return super().loads(s, max_age, *args, **options)
 
     def dump_payload(self, obj: Any) -> bytes:
         # What is read may be compressed or not.

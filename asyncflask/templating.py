@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import BaseLoader, Template, TemplateNotFound, TemplatesNotFound
 from jinja2 import Environment as BaseEnvironment
+from jinja2.runtime import Context, new_context
 
 from asyncflask.concurrency import Pending, is_async_callable, running_loop
 from asyncflask.ctx import current, current_connection
@@ -39,12 +40,32 @@ Steps = Generator[Any, Any, Any]
 # The environment.
 
 
+class _Template(Template):
+    """Jinja's template, whose context is made of plain dictionaries.
+
+    PERF: its globals are a chain of them, which is copied key by key (scenario: template).
+    """
+
+    def new_context(
+        self,
+        vars: dict[str, Any] | None = None,
+        shared: bool = False,
+        locals: Mapping[str, Any] | None = None,
+    ) -> Context:
+        names: dict[str, Any] = {}
+        for each in reversed(getattr(self.globals, "maps", (self.globals,))):
+            names.update(each)
+        return new_context(self.environment, self.name, self.blocks, vars, shared, names, locals)
+
+
 class Environment(BaseEnvironment):
     """A Jinja environment that finds the templates of an application and its blueprints.
 
     :param app: the application.
     :param options: Jinja's; the loader is :class:`DispatchingJinjaLoader` by default.
     """
+
+    template_class = _Template
 
     def __init__(self, app: Flask, **options: Any) -> None:
         if "loader" not in options:
@@ -336,13 +357,13 @@ def _by_the_rule(steps: Callable[[Flask], Steps], expression: str) -> Awaitable[
             return app.run_sync(lambda: _run(app, steps(app)))
         return _run_async(steps(app))
 
-    return cast("Awaitable[Any]", Pending(make, expression))
+    return cast("Awaitable[Any]", Pending(make, expression, depth=3))
 
 
 def _run(app: Flask, steps: Steps) -> Any:
     value = None
     while True:
-        if inspect.isawaitable(value):
+        if value is not None and inspect.isawaitable(value):
             value = app.ensure_sync(_wait_for)(value)
         try:
             value = steps.send(value)
@@ -352,7 +373,7 @@ def _run(app: Flask, steps: Steps) -> Any:
 
 async def _run_async(steps: Steps, value: Any = None) -> Any:
     while True:
-        if inspect.isawaitable(value):
+        if value is not None and value is not _DONE and inspect.isawaitable(value):
             value = await value
         try:
             value = steps.send(value)
@@ -474,6 +495,9 @@ class _Done:
         return iter(())
 
 
+_DONE = _Done()
+
+
 def update_template_context(app: Flask, context: dict[str, Any]) -> Awaitable[None]:
     """Add ``g``, ``request`` and what context processors give, except for names it has already.
 
@@ -490,7 +514,7 @@ def update_template_context(app: Flask, context: dict[str, Any]) -> Awaitable[No
         try:
             value = steps.send(value)
         except StopIteration:
-            return cast("Awaitable[None]", _Done())
+            return cast("Awaitable[None]", _DONE)
     return _run_async(steps, value)
 
 
@@ -502,8 +526,9 @@ def _update(app: Flask, context: dict[str, Any]) -> Steps:
     inside = here.connection_context
     if inside is not None:
         context["websocket" if here.request_context is None else "request"] = inside.connection
-        names = (None, *reversed(inside.connection.blueprints))
-    for name in names if app.template_context_processors else ():
+        if app.template_context_processors:
+            names = (None, *reversed(inside.connection.blueprints))
+    for name in names:
         for processor in app.template_context_processors.get(name, ()):
             added = yield processor()
             if not isinstance(added, Mapping):

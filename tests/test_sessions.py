@@ -16,7 +16,7 @@ import flask.sessions
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from itsdangerous import base64_decode, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer, base64_decode
 from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from numbers import Number
-from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response as StarletteResponse
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
 
     from asyncflask.app import Flask
 
-# PERF: a union in `isinstance` would be made anew each time (scenario: session).
+# PERF: a union in `isinstance` would be made anew each time (scenarios: session, stream).
 _COMPLETE = (str, bytes, bytearray)
+_ITERABLES = (AsyncIterable, Iterator)
 
 _EXPECTED = (
     "A view returns a str, bytes, a value for JSON (dict, list, dataclass, ...), a response, an "
@@ -83,18 +83,16 @@ def _from_body(app: Flask, body: Any) -> Response:
         raise TypeError(
             f"{_returner()} returned None, or ended without a return statement. {_EXPECTED}"
         )
-    if isinstance(body, GeneratorType | AsyncGeneratorType):  # PERF: first (scenario: stream)
-        return app.response_class(cast(Any, body))
     if isinstance(body, Pending):
         body.raise_misuse("was returned by a view")
     if isinstance(body, HTTPException):
         return default_response(app, body)
     if isinstance(body, SansIOResponse):
         return _from_werkzeug(app.response_class, body)
+    if isinstance(body, _ITERABLES) and not callable(body) and not hasattr(body, "__await__"):
+        return app.response_class(cast(Any, body))
     if is_async_callable(body):
         return AsgiResponse(body, nosniff=app.config["CONTENT_TYPE_NOSNIFF"])
-    if isinstance(body, Iterator | AsyncIterable) and not hasattr(body, "__await__"):
-        return app.response_class(cast(Any, body))
     if inspect.isawaitable(body):
         if inspect.iscoroutine(body):
             body.close()
