@@ -217,8 +217,10 @@ class _HMAC(HMACAlgorithm):
 
     def _key(self, key: bytes) -> hmac.HMAC:
         digest: Any = self.digest_method
-        name = getattr(digest(), "name", None)  # by its name OpenSSL does it, if it has it
-        return hmac.new(key, digestmod=name if name in hashlib.algorithms_guaranteed else digest)
+        name = getattr(digest(), "name", None)
+        if name in hashlib.algorithms_guaranteed:  # by its name OpenSSL does it, if it has it
+            digest = name
+        return hmac.new(key, digestmod=digest)
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
         keyed = self._keyed(key).copy()

@@ -190,7 +190,7 @@ class Router(StarletteRouter):
             if isinstance(route, RuleRoute) and "<" not in route.path and not self._uses_hosts:
                 for method in route.methods or ():
                     scope = {"type": "http", "method": method, "path": route.path, "headers": []}
-                    found, endpoint, params, _ = self._find(scope)
+                    found, endpoint, params, _ = self.find(scope)
                     if isinstance(found, RuleRoute) and endpoint is not None and not params:
                         self._whole.setdefault(route.path, {})[method] = found, endpoint
 
@@ -201,35 +201,27 @@ class Router(StarletteRouter):
     def answer(self, scope: Scope) -> Found:
         """Refuse a request, or find its route.
 
-        PERF: the path of a rule without variables is known to be fine (scenario: plain text).
+        PERF: the usual cases here, with nothing asked twice; a path of a rule without variables is
+        known to be fine (scenarios: plain text, `int` in the path).
         """
         refused = self._refuse_host(scope)
         if refused is not None:
             return refused
-        if not scope.get("root_path"):
-            by_method = self._whole.get(scope["path"])
-            if by_method is not None:
-                found = by_method.get(scope["method"])
-                if found is not None:
-                    route, endpoint = found
-                    return route, endpoint, {}, None
-        return refuse_path(scope) or self.find(scope)
-
-    def find(self, scope: Scope) -> Found:
-        """Find the route for a request.
-
-        The path is matched without ``root_path``, and the whole of it.
-        """
-        # PERF: the usual case first, with nothing asked twice (scenario: int in the path).
-        if self._look_up is not None and not scope.get("root_path") and scope["type"] == "http":
+        if self._look_up is not None and not scope.get("root_path"):
+            path: str = scope["path"]
             method: str = scope["method"]
-            found: Any = self._look_up("", scope["path"], method, False)
-            if found.__class__ is tuple and method != "OPTIONS":
-                rule, params = found
-                route = rule.target
-                if route.__class__ is RuleRoute:
-                    return route, route.prepared, params, None
-        return self._find(scope)
+            by_method = self._whole.get(path)
+            if by_method is not None and method in by_method:
+                route, endpoint = by_method[method]
+                return route, endpoint, {}, None
+            if path.isascii() and path.isprintable() and method != "OPTIONS":
+                found = self._look_up("", path, method, False)
+                if found.__class__ is tuple:
+                    rule, params = found
+                    route = rule.target
+                    if route.__class__ is RuleRoute:
+                        return route, route.prepared, params, None
+        return refuse_path(scope) or self.find(scope)
 
     def match(self, context: ConnectionContext) -> None:
         """Find the route for a context that was made by hand, and tell the context."""
@@ -247,8 +239,11 @@ class Router(StarletteRouter):
         context.routing_exception = error
         context.scope.update(route=route, endpoint=context.endpoint.function, path_params=params)
 
-    def _find(self, scope: Scope) -> Found:
-        """Find the route in any case: below a prefix, by host, for OPTIONS, WebSockets, mounts."""
+    def find(self, scope: Scope) -> Found:
+        """Find the route in any case: below a prefix, by host, for OPTIONS, WebSockets, mounts.
+
+        The path is matched without ``root_path``, and the whole of it.
+        """
         path: str = scope["path"]
         root: str = scope.get("root_path", "").rstrip("/")
         if not path.startswith(root) or path[len(root) : len(root) + 1] not in ("", "/"):
