@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -208,7 +207,7 @@ def upload() -> Flask:
 
     @app.post("/upload")
     async def take() -> str:
-        form, files = await asyncio.gather(request.form, request.files)
+        form, files = await request.form, await request.files
         return f"{form['title']} {files['file'].seek(0, 2)}"
 
     return app
