@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Scope
 
+#: Where the scope has the prefix below which an application is mounted.
+_PREFIX = {"root_path", "app_root_path"}
+
 _log = logging.getLogger("asyncflask")
 
 
@@ -25,13 +28,19 @@ class MountedLifespans:
         # By identity, for an application need not be hashable; its route keeps it alive.
         self._states: dict[int, dict[str, Any]] = {}
 
-    def enter(self, route: BaseRoute, scope: Scope) -> None:
-        """Make ``scope`` that of ``route``; with the state of the application mounted there."""
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
+    def enter(self, route: BaseRoute, scope: Scope) -> Scope:
+        """Return the scope for ``route``, with the state of the application mounted there.
+
+        It is a copy: what applications put into their scope is not for the one they are mounted in,
+        whose error handlers may still run. What ``route`` has matched is for middleware to see.
+        """
+        _, matched = route.matches(scope)
+        inner = {**scope, **matched}
+        scope.update((key, value) for key, value in matched.items() if key not in _PREFIX)
         state = self._states.get(id(getattr(route, "app", None)))
         if state:
-            scope["state"] = {**scope.get("state", {}), **state}
+            inner["state"] = {**scope.get("state", {}), **state}
+        return inner
 
     def lifespans(self, routes: Iterable[BaseRoute]) -> Iterator[MountedLifespan]:
         """Give the lifespan of each application that is mounted by ``routes``, once."""
