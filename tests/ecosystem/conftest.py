@@ -11,6 +11,7 @@ What is known not to work is marked ``xfail``, and its reason stands in the tabl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,8 @@ def _neighbour(name: str, *, kind: str, package: str | None = None) -> Neighbour
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     rows = config.stash[NEIGHBOURS]
     for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
         marks = list(item.iter_markers("neighbour"))
         if not marks:
             raise pytest.UsageError(f"{item.nodeid} does not say which neighbour it is with.")
