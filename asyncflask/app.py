@@ -39,6 +39,7 @@ from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.errors import from_starlette
 from asyncflask.life.lifespan import no_lifespan, run_lifespan
+from asyncflask.life.mounted import make_mount
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
 from asyncflask.life.self_start import starts_itself
@@ -230,8 +231,20 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     def _has_started(self) -> bool:
         return self._dispatch is not None
 
-    #: Starlette's own: an application below a path, one for a host, a view of its kind.
-    mount = setupmethod(Starlette.mount)
+    @setupmethod
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Mount an ASGI application below a path; it starts and shuts down with this one.
+
+        :param path: such as ``/admin``; "" for all that has no other route.
+        :param app: any ASGI application; a WSGI application is wrapped in a ``WSGIAdapter``.
+        :param name: for Starlette's ``url_path_for``.
+        """
+        self._add_mount(path, app, name)
+
+    def _add_mount(self, path: str, app: ASGIApp, name: str | None, **options: Any) -> None:
+        self.router.routes.append(make_mount(self, path, app, name, **options))
+
+    #: Starlette's own: an application for a host, a view of its kind.
     host = setupmethod(Starlette.host)
     add_route = setupmethod(Starlette.add_route)
 

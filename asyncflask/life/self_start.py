@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency.loop_thread import end_of_loop
-from asyncflask.life.lifespan import no_lifespan, run_lifespan
+from asyncflask.life.lifespan import no_lifespan
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -93,7 +93,7 @@ class SelfStart:
     async def _serve(self, ready: Future[None]) -> None:
         app = self._app
         try:
-            async with run_lifespan(app) as state:
+            async with app.router.lifespan_context(app) as state:
                 self.keep(state)
                 app.logger.warning(
                     "The server has sent no lifespan, so %r has started itself at its first "

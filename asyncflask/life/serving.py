@@ -14,7 +14,6 @@ from asyncflask.ctx import current
 from asyncflask.life.background import BackgroundTasks
 from asyncflask.life.calls import announce_beside
 from asyncflask.life.draining import Draining
-from asyncflask.life.lifespan import run_lifespan
 from asyncflask.life.mounted import MountedLifespans
 from asyncflask.life.workers import Workers
 from asyncflask.signals import got_background_exception
@@ -60,7 +59,7 @@ class Serving(Workers):
         app = cast("Flask", self)
         if app.middleware_stack is None:
             app.middleware_stack = app.build_middleware_stack()
-        async with run_lifespan(app) as state:
+        async with app.router.lifespan_context(app) as state:
             if self._self_start is not None:
                 self._self_start.keep(state)
             yield state
