@@ -110,6 +110,8 @@ class MountedLifespans:
         """
         _, matched = route.matches(scope)
         inner = {**scope, **matched}
+        # Starlette builds URLs with the router in the scope, ours, and puts this before them.
+        inner["app_root_path"] = scope.get("root_path", "")
         scope.update((key, value) for key, value in matched.items() if key not in _PREFIX)
         state = self._states.get(id(_bare(route)))
         if state:

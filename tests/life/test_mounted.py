@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from asyncflask import Flask, request, url_for
 from asyncflask.life import lifespan_protocol
+from tests.wire import Wire
 
 
 def make_app(record: list[str]) -> Flask:
@@ -175,6 +176,25 @@ async def test_failures_at_shutdown_are_logged(
             await app.shutdown()
         assert "The application mounted at '/broken' has failed at shutdown" in caplog.text
     assert record == ["start", "before", "last start", "last end", "after", "end"]
+
+
+@pytest.mark.parametrize("path", ["/route", "/in/route", "/in/deep/route"])
+async def test_starlettes_url_for_has_every_prefix(path: str) -> None:
+    """Also where the application is itself mounted in Starlette."""
+
+    def link(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{request.url_for('index')} {request.url_for('inner:link')}")
+
+    routes = [Route("/route", link, name="link")]
+    app = Flask(__name__, static_folder=None)
+    app.add_url_rule("/", "index", lambda: "index")
+    app.router.routes.append(Route("/route", link))
+    app.mount("/in", Starlette(routes=[*routes, Mount("/deep", routes=routes)]), name="inner")
+    host = Starlette(routes=[Mount("/host", app)])
+    wire = Wire(f"/host{path}")
+    await host(wire.scope, wire.receive, wire.send)
+    assert wire.body == b"http://localhost/host/ http://localhost/host/in/route"
+    assert (await app.test_client().get(path)).text == "http://localhost/ http://localhost/in/route"
 
 
 async def test_the_scope_of_the_host_stays_its_own() -> None:
