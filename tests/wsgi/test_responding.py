@@ -156,6 +156,14 @@ class TestRequests:
         told, _ = get(make_app(), CONTENT_LENGTH="many")
         assert told[0][0] == "400 BAD REQUEST"
 
+    def test_a_chunked_body_whose_end_nobody_knows_is_refused(self) -> None:
+        """The server has not decoded it, and to take it for an empty one would lose it."""
+        app = make_app()
+        chunked: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": "chunked"}
+        assert get(app, **chunked)[0][0][0] == "411 LENGTH REQUIRED"
+        for known in ({"wsgi.input_terminated": True}, {"CONTENT_LENGTH": "0"}):
+            assert get(app, **chunked, **known)[0][0][0] == "404 NOT FOUND"  # let in
+
     def test_a_thread_with_a_loop_is_not_blocked(self) -> None:
         """It would wait for itself."""
 
