@@ -46,7 +46,7 @@ class Neighbour:
         installed = ".".join(version(self.package).split(".")[:2])
         tests = self.passed + len(self.failed)
         result = f"{tests} pass" if not self.failed else f"{self.passed} of {tests} pass"
-        return f"| {self.name} | {installed} | {result} | {'; '.join(self.failed)} |"
+        return f"| {self.name} | {installed} | {result} | {'; '.join(dict.fromkeys(self.failed))} |"
 
 
 def document(neighbours: Iterable[Neighbour]) -> str:
