@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from starlette.applications import Starlette
-from starlette.datastructures import State
 from starlette.middleware import Middleware
 from werkzeug.exceptions import Aborter
 
@@ -147,26 +146,22 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         self.url_map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self._user_lifespan = _as_lifespan(lifespan)
+        self._dispatch: Dispatch | None = None
         self._init_starlette(middleware)
         self.aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
         self._init_serving()
         self.extensions: dict[str, Any] = {}
         self.jinja_options = dict(self.jinja_options)
-        self._dispatch: Dispatch | None = None
         if self.has_static_folder:
             self._add_static_rule(static_host)
 
     def _init_starlette(self, middleware: Sequence[Middleware]) -> None:
-        # Starlette's own attributes, which tools made for it read. Its constructor is not called:
-        # it would make a router of its own and set `debug`, which is the config's here.
-        self.state = State()
+        # Tools that instrument Starlette replace its constructor, or its class, so it is called;
+        # its router is not ours.
+        Starlette.__init__(self, debug=self.debug, middleware=checked_middleware(middleware))
         router: Router = Router(self, lambda _app: run_lifespan(router.flask))
         self.router = router
-        self.max_body_size = None
-        self.exception_handlers: dict[Any, ExceptionHandler] = {}
-        self.user_middleware = checked_middleware(middleware)
-        self.middleware_stack: ASGIApp | None = None
 
     def _add_static_rule(self, static_host: str | None) -> None:
         if bool(static_host) != self.url_map.host_matching:

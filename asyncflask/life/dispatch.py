@@ -57,6 +57,8 @@ class Dispatch:
 
     #: What handles the WebSockets.
     sockets: Sockets
+    #: Says to asgiref, which middleware asks, that this is ASGI 3 though no coroutine function.
+    _asgi_single_callable = True
 
     def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
         self._app = app
