@@ -37,8 +37,8 @@ async def index() -> str:
 
 @app.get("/who")
 async def who() -> dict[str, Any]:
-    loop = f"{os.getpid()} {threading.current_thread().name}"
-    return {"pid": os.getpid(), "loop": loop, "client": request.scope["client"]}
+    loop = id(asyncio.get_running_loop())
+    return {"pid": os.getpid(), "loop": loop, "thread": threading.current_thread().name}
 
 
 @app.get("/thread")

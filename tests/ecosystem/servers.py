@@ -180,7 +180,7 @@ SERVERS = {
     "gunicorn, preload": Server(
         "gunicorn",
         "WSGI server",
-        GUNICORN + "--threads 4 --preload tests.ecosystem.served:wsgi",
+        GUNICORN + "--workers 2 --threads 4 --preload tests.ecosystem.served:wsgi",
         has_lifespan=False,
         has_processes=True,
     ),
