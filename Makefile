@@ -28,20 +28,29 @@ VENV := .venv/$(lastword $(FOUND))
 BIN := $(VENV)/bin
 # The peers of the benchmark have their own.
 BENCH := .venv/bench-$(lastword $(FOUND))
+# Neighbours and their dependencies stand apart, so that versions do not fight.
+ECOSYSTEM := .venv/ecosystem-$(lastword $(FOUND))
 # With COVERAGE=1 the tests are measured; `make report` adds up what all runs have left.
 PYTEST := $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format coverage report python clean bench bench-check
+.PHONY: help run test test-ecosystem compatibility check format coverage report python clean \
+	bench bench-check
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | awk '{ printf "make %-12s", $$1; $$1 = ""; print }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | awk '{ printf "make %-14s", $$1; $$1 = ""; print }'
 
 run: $(VENV)/.run  ## Serve the main example at http://127.0.0.1:5000 (HOST=, PORT=)
 	$(BIN)/asyncflask --app examples.board run --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev  ## Run the tests (ARGS="-k routing", COVERAGE=1)
 	$(PYTEST) $(ARGS)
+
+test-ecosystem: $(ECOSYSTEM)/.ecosystem  ## Test with other people's packages (ARGS="-k fastapi")
+	$(ECOSYSTEM)/bin/python -m pytest tests/ecosystem $(or $(ARGS),--compatibility=check)
+
+compatibility: $(ECOSYSTEM)/.ecosystem  ## Do so, and write docs/compatibility.md
+	$(ECOSYSTEM)/bin/python -m pytest tests/ecosystem --compatibility=write
 
 check: $(VENV)/.dev  ## Check format, lint, types and the floors of the package
 	$(BIN)/ruff format --check .
@@ -78,17 +87,12 @@ clean:  ## Remove the environments and everything that was built
 		.mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps: one says that running is possible, the other that testing is.
-$(VENV)/.run $(VENV)/.dev: $(VENV)/%: pyproject.toml
-	test -x $(BIN)/python || $(firstword $(FOUND)) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--editable '.[standard$(if $(filter .dev,$*),$(comma)dev)]'
+# The stamps: what is installed beside the package itself.
+$(VENV)/.run: EXTRAS := standard
+$(VENV)/.dev: EXTRAS := standard,dev
+$(ECOSYSTEM)/.ecosystem: EXTRAS := standard,ecosystem
+$(BENCH)/.bench: EXTRAS := standard,bench
+$(VENV)/.run $(VENV)/.dev $(ECOSYSTEM)/.ecosystem $(BENCH)/.bench: pyproject.toml
+	test -x $(@D)/bin/python || $(firstword $(FOUND)) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	touch $@
-
-$(BENCH)/.bench: pyproject.toml
-	test -x $(BENCH)/bin/python || $(firstword $(FOUND)) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--editable '.[standard,bench]'
-	touch $@
-
-comma := ,

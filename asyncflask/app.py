@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from starlette.applications import Starlette
-from starlette.datastructures import State
 from starlette.middleware import Middleware
 from werkzeug.exceptions import Aborter
 
@@ -39,6 +38,7 @@ from asyncflask.life import coerce
 from asyncflask.life.dispatch import Dispatch
 from asyncflask.life.errors import from_starlette
 from asyncflask.life.lifespan import no_lifespan, run_lifespan
+from asyncflask.life.mounted import make_mount
 from asyncflask.life.plan import Plan, build_endpoint, make_read_only, raise_routing_exception
 from asyncflask.life.routes import Router
 from asyncflask.life.self_start import starts_itself
@@ -146,26 +146,22 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         self.url_map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self._user_lifespan = _as_lifespan(lifespan)
+        self._dispatch: Dispatch | None = None
         self._init_starlette(middleware)
         self.aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
         self._init_serving()
         self.extensions: dict[str, Any] = {}
         self.jinja_options = dict(self.jinja_options)
-        self._dispatch: Dispatch | None = None
         if self.has_static_folder:
             self._add_static_rule(static_host)
 
     def _init_starlette(self, middleware: Sequence[Middleware]) -> None:
-        # Starlette's own attributes, which tools made for it read. Its constructor is not called:
-        # it would make a router of its own and set `debug`, which is the config's here.
-        self.state = State()
+        # Tools that instrument Starlette replace its constructor, or its class, so it is called;
+        # its router is not ours.
+        Starlette.__init__(self, debug=self.debug, middleware=checked_middleware(middleware))
         router: Router = Router(self, lambda _app: run_lifespan(router.flask))
         self.router = router
-        self.max_body_size = None
-        self.exception_handlers: dict[Any, ExceptionHandler] = {}
-        self.user_middleware = checked_middleware(middleware)
-        self.middleware_stack: ASGIApp | None = None
 
     def _add_static_rule(self, static_host: str | None) -> None:
         if bool(static_host) != self.url_map.host_matching:
@@ -230,8 +226,20 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     def _has_started(self) -> bool:
         return self._dispatch is not None
 
-    #: Starlette's own: an application below a path, one for a host, a view of its kind.
-    mount = setupmethod(Starlette.mount)
+    @setupmethod
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Mount an ASGI application below a path; it starts and shuts down with this one.
+
+        :param path: such as ``/admin``; "" for all that has no other route.
+        :param app: any ASGI application; a WSGI application is wrapped in a ``WSGIAdapter``.
+        :param name: for Starlette's ``url_path_for``.
+        """
+        self._add_mount(path, app, name)
+
+    def _add_mount(self, path: str, app: ASGIApp, name: str | None, **options: Any) -> None:
+        self.router.routes.append(make_mount(self, path, app, name, **options))
+
+    #: Starlette's own: an application for a host, a view of its kind.
     host = setupmethod(Starlette.host)
     add_route = setupmethod(Starlette.add_route)
 

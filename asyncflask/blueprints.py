@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from starlette.middleware import Middleware
 
 from asyncflask.exceptions import SetupError
+from asyncflask.messages.connection import blueprint_names
 from asyncflask.registrar import (
     Registrar,
     checked_middleware,
@@ -19,6 +20,8 @@ from asyncflask.registrar import (
 )
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from asyncflask.app import Flask
     from asyncflask.typing import ViewFunction
 
@@ -71,6 +74,21 @@ class BlueprintSetupState:
         options["defaults"] = {**self.url_defaults, **(options.get("defaults") or {})}
         self.app.add_url_rule(
             rule, f"{self.dotted_name}.{endpoint}".lstrip("."), view_func, **options
+        )
+
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Mount an ASGI application with this registration's prefix, subdomain and middleware."""
+        names = reversed(blueprint_names(f"{self.dotted_name}."))
+        self.app._add_mount(
+            f"{(self.url_prefix or '').rstrip('/')}/{path.lstrip('/')}",
+            app,
+            name and f"{self.dotted_name}.{name}",
+            subdomain=self.subdomain,
+            middleware=[
+                middleware
+                for outer in names
+                for middleware in self.app.blueprints[outer].user_middleware
+            ],
         )
 
 
@@ -190,6 +208,15 @@ class Blueprint(Registrar):
                 **options,
             )
         )
+
+    @setupmethod
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Mount an ASGI application below the prefix, as ``Flask.mount`` does.
+
+        The blueprint's middleware stands around it. Hooks and error handlers of the blueprint are
+        for views.
+        """
+        self.record(lambda state: state.mount(path, app, name))
 
     @setupmethod
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:

@@ -44,6 +44,7 @@ from asyncflask.globals import current_app, session
 from asyncflask.json import jsonify as jsonify
 from asyncflask.messages.connection import blueprint_names
 from asyncflask.messages.response import Response as _Response
+from asyncflask.routing.redirects import SAFE
 from asyncflask.signals import message_flashed
 
 if TYPE_CHECKING:
@@ -256,7 +257,7 @@ def make_url_adapter(app: Flask, request: Connection | None) -> MapAdapter | Non
         host = get_host(scheme, server_name.lower())
     return app.url_map.bind(
         host,
-        script_name=request.root_path or "/",
+        script_name=quote(request.root_path, safe=SAFE) or "/",
         subdomain=subdomain,
         url_scheme=scheme,
         default_method=request.method,

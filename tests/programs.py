@@ -105,6 +105,12 @@ class Program:
         send(self.process.pid, number)
         return self.process.wait(PATIENCE)
 
+    def kill(self) -> None:
+        """End it and its children, if it has not ended."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
 
 Start = Callable[..., Program]
 Meanwhile = Callable[[Callable[[], None], Callable[[str], Any]], list[Any]]
@@ -121,9 +127,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for program in programs:
-        if program.process.poll() is None:
-            os.killpg(program.process.pid, signal.SIGKILL)
-            program.process.wait()
+        program.kill()
 
 
 @pytest.fixture

@@ -70,6 +70,34 @@ def test_it_is_a_starlette_application(app: Flask) -> None:
     assert repr(app) == "<Flask 'shop'>"
 
 
+async def test_tools_may_replace_starlettes_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As instrumentation does, to add its middleware to every application."""
+    construct = Starlette.__init__
+
+    class Instrument:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            scope["instrumented"] = [*scope.get("instrumented", ()), type(self.app).__name__]
+            await self.app(scope, receive, send)
+
+    def instrumented(self: Starlette, *args: Any, **kwargs: Any) -> None:
+        construct(self, *args, **kwargs)
+        self.add_middleware(Instrument)
+
+    monkeypatch.setattr(Starlette, "__init__", instrumented)
+    app = Flask("shop", static_folder=None, middleware=[Middleware(Instrument)])
+    app.get("/")(lambda: request.scope["instrumented"])
+    assert (await app.test_client().get("/")).json() == ["Instrument", "Dispatch"]
+
+
+def test_middleware_can_tell_that_the_dispatch_is_asgi_3(app: Flask) -> None:
+    """asgiref asks whether it is a coroutine function, which it is not, or for this name."""
+    assert app.dispatch._asgi_single_callable
+    assert app.dispatch.sockets._asgi_single_callable
+
+
 def test_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """The import name; of a script, its file's; as in Flask."""
     for file, name in (("/srv/shop.py", "shop"), (None, "__main__")):

@@ -213,7 +213,7 @@ class TestURLs:
             assert url_for("index", app=1, values=2) == "/?app=1&values=2"
 
     async def test_below_a_mount_they_carry_its_prefix(self) -> None:
-        """And the outer application's URLs are its own affair."""
+        """Quoted; and the outer application's URLs are its own affair."""
         inner, outer = make_app(), make_app(SERVER_NAME="example.com")
 
         @inner.get("/page")
@@ -222,12 +222,14 @@ class TestURLs:
 
         outer.add_url_rule("/outside", endpoint="outside", view_func=view)
         outer.mount("/in", inner)
-        response = await outer.test_client().get("http://example.com/in/page")
-        assert response.json() == [
-            "/in/page",
-            "http://example.com/in/page",
-            "http://example.com/outside",
-        ]
+        outer.mount("/é b", inner)
+        for prefix in ("/in", "/%C3%A9%20b"):
+            response = await outer.test_client().get(f"http://example.com{prefix}/page")
+            assert response.json() == [
+                f"{prefix}/page",
+                f"http://example.com{prefix}/page",
+                "http://example.com/outside",
+            ]
 
     def test_a_host_that_is_not_trusted_gets_into_no_url(self) -> None:
         """Error pages can still link to paths."""

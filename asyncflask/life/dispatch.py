@@ -59,6 +59,8 @@ class Dispatch:
 
     #: What handles the WebSockets.
     sockets: Sockets
+    #: Says to asgiref, which middleware asks, that this is ASGI 3 though no coroutine function.
+    _asgi_single_callable = True
 
     def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
         self._app = app
@@ -469,9 +471,8 @@ class Dispatch:
     async def _hand_over(self, context: ConnectionContext) -> None:
         """Hand a request to a Starlette route; its HTTP errors are answered as ours are."""
         send = Sender(context.send)
-        scope = context.scope
-        route: BaseRoute = scope["route"]
-        self._app._mounted.enter(route, scope)
+        route: BaseRoute = context.scope["route"]
+        scope = self._app._mounted.enter(route, context.scope)
         try:
             await route.handle(scope, context.receive, send)
         except Exception as exc:

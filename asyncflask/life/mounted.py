@@ -1,21 +1,98 @@
-"""The lifespans of the ASGI applications that are mounted in an application."""
+"""The ASGI applications that are mounted in an application: their routes and their lifespans."""
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import Host, Mount
+from starlette.routing import Host, Match, Mount
 from starlette.routing import Router as StarletteRouter
 
+from asyncflask.exceptions import SetupError
 from asyncflask.life.lifespan_protocol import Lifespan
 
 if TYPE_CHECKING:
+    from starlette.middleware import Middleware
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Scope
 
+    from asyncflask.app import Flask
+
+#: Where the scope has the prefix below which an application is mounted.
+_PREFIX = {"root_path", "app_root_path"}
+
 _log = logging.getLogger("asyncflask")
+
+
+def make_mount(
+    flask: Flask,
+    path: str,
+    app: ASGIApp,
+    name: str | None = None,
+    *,
+    subdomain: str | None = None,
+    middleware: Sequence[Middleware] = (),
+) -> Mount:
+    """Return the route of an application that is mounted in ``flask``.
+
+    :param path: such as ``/admin``; variables are Starlette's, ``/{tenant}``.
+    :param app: the ASGI application.
+    :param name: for Starlette's ``url_path_for``.
+    :param subdomain: the only one it is for; None for all hosts.
+    :param middleware: what stands around it, the outermost first.
+    :raises SetupError: the path is none, or there are no subdomains.
+    :raises TypeError: ``app`` is no ASGI application.
+    """
+    if path and not path.startswith("/"):
+        raise SetupError(f"The path of a mount starts with a slash. Write {'/' + path!r}.")
+    if "<" in path:
+        raise SetupError(
+            f"The mount {path!r} has a variable as rules have them. Mounts have Starlette's, "
+            "'/{name}', and cannot stand in a blueprint whose prefix has variables."
+        )
+    _check_is_asgi(path, app)
+    if subdomain is None:
+        return Mount(path, app, name=name, middleware=middleware)
+    if not flask.subdomain_matching or "<" in subdomain:
+        raise SetupError(
+            f"The mount {path!r} is for the subdomain {subdomain!r}. That needs Flask(..., "
+            "subdomain_matching=True), and a subdomain without variables."
+        )
+    return SubdomainMount(flask, subdomain, path, app, name=name, middleware=middleware)
+
+
+def _check_is_asgi(path: str, app: Any) -> None:
+    try:
+        inspect.signature(app).bind("scope", "receive", "send")
+    except TypeError:
+        raise TypeError(
+            f"What is mounted at {path!r}, {app!r}, cannot be called with (scope, receive, send), "
+            "so it is no ASGI application. A WSGI application is wrapped: WSGIAdapter(app), from "
+            "asyncflask.wsgi; a blueprint is registered: register_blueprint(blueprint)."
+        ) from None
+    except ValueError:  # written in C, and does not tell
+        pass
+
+
+class SubdomainMount(Mount):
+    """A mount for one subdomain.
+
+    :param flask: whose subdomain it is.
+    :param subdomain: the subdomain; the other parameters are ``Mount``'s.
+    """
+
+    def __init__(self, flask: Flask, subdomain: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.subdomain = subdomain
+        self._router = flask.router
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Say whether this is the route of ``scope``."""
+        if scope["type"] == "lifespan" or self._router._domain(scope) != self.subdomain:
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 class MountedLifespans:
@@ -25,28 +102,44 @@ class MountedLifespans:
         # By identity, for an application need not be hashable; its route keeps it alive.
         self._states: dict[int, dict[str, Any]] = {}
 
-    def enter(self, route: BaseRoute, scope: Scope) -> None:
-        """Make ``scope`` that of ``route``; with the state of the application mounted there."""
-        _, child_scope = route.matches(scope)
-        scope.update(child_scope)
-        state = self._states.get(id(getattr(route, "app", None)))
+    def enter(self, route: BaseRoute, scope: Scope) -> Scope:
+        """Return the scope for ``route``, with the state of the application mounted there.
+
+        It is a copy: what applications put into their scope is not for the one they are mounted in,
+        whose error handlers may still run. What ``route`` has matched is for middleware to see.
+        """
+        _, matched = route.matches(scope)
+        inner = {**scope, **matched}
+        # Starlette builds URLs with the router in the scope, ours, and puts this before them.
+        inner["app_root_path"] = scope.get("root_path", "")
+        scope.update((key, value) for key, value in matched.items() if key not in _PREFIX)
+        state = self._states.get(id(_bare(route)))
         if state:
-            scope["state"] = {**scope.get("state", {}), **state}
+            inner["state"] = {**scope.get("state", {}), **state}
+        return inner
 
     def lifespans(self, routes: Iterable[BaseRoute]) -> Iterator[MountedLifespan]:
         """Give the lifespan of each application that is mounted by ``routes``, once."""
-        for key, (app, place) in {id(app): (app, place) for app, place in _mounted(routes)}.items():
-            lifespan = MountedLifespan(app, place)
+        for key, route in {id(_bare(route)): route for route in _mounted(routes)}.items():
+            place = route.path if isinstance(route, Mount) else route.host
+            lifespan = MountedLifespan(route.app, place)
             self._states[key] = lifespan.state
             yield lifespan
 
 
-def _mounted(routes: Iterable[BaseRoute]) -> Iterator[tuple[ASGIApp, str]]:
+def _mounted(routes: Iterable[BaseRoute]) -> Iterator[Mount | Host]:
     for route in routes:
         if isinstance(route, Mount | Host):
-            if isinstance(route.app, StarletteRouter):  # a group of routes
-                yield from _mounted(route.app.routes)
-            yield route.app, route.path if isinstance(route, Mount) else route.host
+            app = _bare(route)
+            if isinstance(app, StarletteRouter):  # a group of routes
+                yield from _mounted(app.routes)
+            yield route
+
+
+def _bare(route: BaseRoute) -> ASGIApp | None:
+    """The application of a mount, without the middleware that the mount has around it."""
+    app: ASGIApp | None = getattr(route, "_base_app", None) or getattr(route, "app", None)
+    return app
 
 
 class MountedLifespan(Lifespan):

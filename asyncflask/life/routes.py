@@ -1,7 +1,8 @@
 """The router: which endpoint a request is for.
 
 Rules are compiled into one table. Starlette's own routes can stand among them: a ``Mount`` takes
-part in the table as a literal prefix, any other is tried after the rules, in order.
+part in the table as a literal prefix, a ``Host`` is tried before the rules, any other after them,
+in order.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import URLPath
-from starlette.routing import BaseRoute, Match, Mount, NoMatchFound
+from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound
 from starlette.routing import Router as StarletteRouter
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BuildError, RequestRedirect
@@ -122,6 +123,7 @@ class Router(StarletteRouter):
         self._matcher: Matcher | None = None
         self._uses_hosts = False
         self._look_up: Callable[[str, str, str, bool], Any] | None = None
+        self._hosts: tuple[BaseRoute, ...] = ()
         self._foreign: tuple[BaseRoute, ...] = ()
         #: What is found for whole paths, by method: the rules without variables.
         self._whole: dict[str, dict[str, tuple[RuleRoute, Endpoint]]] = {}
@@ -160,15 +162,18 @@ class Router(StarletteRouter):
         ]
         self._matcher = matcher = url_map.compile(map(_mount_rule, mounts), uses_hosts=by_host)
         self._uses_hosts = matcher.uses_hosts
-        self._look_up = None if self._uses_hosts else matcher.find
-        self._foreign = tuple(route for route in foreign if route not in mounts)
+        # A route for a host is more specific than a rule for all hosts.
+        self._hosts = tuple(route for route in foreign if isinstance(route, Host))
+        self._look_up = None if self._uses_hosts or self._hosts else matcher.find
+        self._foreign = tuple(route for route in foreign if route not in (*mounts, *self._hosts))
         return matcher
 
     def in_matching_order(self) -> list[BaseRoute]:
         """Return the routes so that of those that fit a request, the first is the one it takes."""
         rules = self.compile().in_order()
         build_only = (rule for rule in self.flask.url_map.iter_rules() if rule.build_only)
-        return [*(rule.target for rule in rules), *self._foreign, *(r.target for r in build_only)]
+        compiled = (rule.target for rule in rules)
+        return [*self._hosts, *compiled, *self._foreign, *(r.target for r in build_only)]
 
     def freeze(self, plan: Plan) -> None:
         """Compile the table and give every route its endpoint."""
@@ -249,6 +254,9 @@ class Router(StarletteRouter):
         if not path.startswith(root) or path[len(root) : len(root) + 1] not in ("", "/"):
             return self._find_in_origin_form(scope) or (None, None, {}, NotFound())
         matcher = self._matcher or self.compile()
+        for route in self._hosts:
+            if route.matches(scope)[0] is Match.FULL:
+                return route, None, scope.get("path_params", {}), None
         method = scope.get("method", "GET")
         domain = self._domain(scope) if self._uses_hosts else ""
         if domain == "<invalid>":

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency.loop_thread import end_of_loop
-from asyncflask.life.lifespan import no_lifespan, run_lifespan
+from asyncflask.life.lifespan import no_lifespan
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -64,6 +65,12 @@ class SelfStart:
         if self._app.middleware_stack is self:
             self._app.middleware_stack = self._stack
 
+    def keep(self, state: Mapping[str, Any] | None) -> None:
+        """Give what the lifespan has given to each request until the shutdown: nobody else does."""
+        self._state = dict(state or {})
+        if self._state and self._app.middleware_stack is self._stack:
+            self._app.middleware_stack = self
+
     def stand_ready(self) -> None:
         """The application has shut down: a request starts it again."""
         self._aside = False
@@ -86,10 +93,8 @@ class SelfStart:
     async def _serve(self, ready: Future[None]) -> None:
         app = self._app
         try:
-            async with run_lifespan(app) as state:
-                if state:
-                    self._state = dict(state)
-                    app.middleware_stack = self
+            async with app.router.lifespan_context(app) as state:
+                self.keep(state)
                 app.logger.warning(
                     "The server has sent no lifespan, so %r has started itself at its first "
                     "request. It can be shut down only if the server ends its event loop orderly.",

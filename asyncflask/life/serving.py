@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import is_async_callable, running_loop
@@ -14,7 +14,6 @@ from asyncflask.ctx import current
 from asyncflask.life.background import BackgroundTasks
 from asyncflask.life.calls import announce_beside
 from asyncflask.life.draining import Draining
-from asyncflask.life.lifespan import run_lifespan
 from asyncflask.life.mounted import MountedLifespans
 from asyncflask.life.workers import Workers
 from asyncflask.signals import got_background_exception
@@ -45,6 +44,26 @@ class Serving(Workers):
         """Quart's name for :attr:`draining`."""
         return self.draining
 
+    @asynccontextmanager
+    async def lifespan(self, host: Any = None) -> AsyncIterator[Any]:
+        """Start here, and shut down at the end of the block: for a host that the app is mounted in.
+
+        ``Starlette(lifespan=app.lifespan)`` and the like hand the application's start and shutdown
+        to the host's. A host that has a lifespan of its own enters it there:
+        ``async with app.lifespan():``. Until its end, requests do not start the application.
+
+        :param host: what hosts give to a lifespan; it is not used.
+        :returns: the context manager; entered, the state that the application's ``lifespan`` has
+            given. Its requests have that in ``scope["state"]``, whatever the host does with it.
+        """
+        app = cast("Flask", self)
+        if app.middleware_stack is None:
+            app.middleware_stack = app.build_middleware_stack()
+        async with app.router.lifespan_context(app) as state:
+            if self._self_start is not None:
+                self._self_start.keep(state)
+            yield state
+
     async def startup(self) -> None:
         """Start as a server makes the application do: for tests and servers of one's own.
 
@@ -52,7 +71,7 @@ class Serving(Workers):
         """
         if self._started is not None:
             raise RuntimeError(f"{self.name!r} was started already: call 'shutdown()' first.")
-        lifespan = run_lifespan(cast("Flask", self))
+        lifespan = self.lifespan()
         await lifespan.__aenter__()
         self._started = lifespan
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
-from werkzeug.exceptions import BadRequest, HTTPException, NotImplemented
+from werkzeug.exceptions import BadRequest, HTTPException, LengthRequired, NotImplemented
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -33,6 +33,9 @@ def refuse(environ: dict[str, Any]) -> HTTPException | None:
     length = environ.get("CONTENT_LENGTH")
     if length and not _DIGITS.fullmatch(length):
         return BadRequest("The Content-Length is not a number.")
+    chunked = "HTTP_TRANSFER_ENCODING" in environ
+    if chunked and not (length or environ.get("wsgi.input_terminated")):
+        return LengthRequired("The server does not say where a chunked body ends. Send its length.")
     return None
 
 

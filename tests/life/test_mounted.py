@@ -15,8 +15,9 @@ from starlette.routing import Host, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from asyncflask import Flask, request
+from asyncflask import Flask, request, url_for
 from asyncflask.life import lifespan_protocol
+from tests.wire import Wire
 
 
 def make_app(record: list[str]) -> Flask:
@@ -175,3 +176,55 @@ async def test_failures_at_shutdown_are_logged(
             await app.shutdown()
         assert "The application mounted at '/broken' has failed at shutdown" in caplog.text
     assert record == ["start", "before", "last start", "last end", "after", "end"]
+
+
+@pytest.mark.parametrize("path", ["/route", "/in/route", "/in/deep/route"])
+async def test_starlettes_url_for_has_every_prefix(path: str) -> None:
+    """Also where the application is itself mounted in Starlette."""
+
+    def link(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{request.url_for('index')} {request.url_for('inner:link')}")
+
+    routes = [Route("/route", link, name="link")]
+    app = Flask(__name__, static_folder=None)
+    app.add_url_rule("/", "index", lambda: "index")
+    app.router.routes.append(Route("/route", link))
+    app.mount("/in", Starlette(routes=[*routes, Mount("/deep", routes=routes)]), name="inner")
+    host = Starlette(routes=[Mount("/host", app)])
+    wire = Wire(f"/host{path}")
+    await host(wire.scope, wire.receive, wire.send)
+    assert wire.body == b"http://localhost/host/ http://localhost/host/in/route"
+    assert (await app.test_client().get(path)).text == "http://localhost/ http://localhost/in/route"
+
+
+async def test_the_scope_of_the_host_stays_its_own() -> None:
+    """Its error handlers, and middleware around it, do not see the prefix and what is below it."""
+    seen: list[Any] = []
+
+    def broken(request: Request) -> PlainTextResponse:
+        raise LookupError(request.scope["root_path"])
+
+    class Around:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(scope, receive, send)
+            seen.append((scope["app"], scope.get("root_path", ""), scope["path_params"]))
+
+    app = Flask(__name__, static_folder=None)
+    app.add_middleware(Around)
+    inner = Mount("/b", routes=[Route("/broken", broken)])
+    app.router.routes.append(Mount("/a/{name}", routes=[inner]))
+
+    @app.get("/home")
+    async def home() -> str:
+        return "home"
+
+    @app.errorhandler(LookupError)
+    async def failed(error: LookupError) -> Any:
+        return [str(error), request.root_path, request.path, url_for("home")]
+
+    response = await app.test_client().get("/a/x/b/broken")
+    assert response.json() == ["/a/x/b", "", "/a/x/b/broken", "/home"]
+    assert seen == [(app, "", {"name": "x"})]

@@ -242,14 +242,16 @@ async def test_methods_of_starlettes_routes() -> None:
 
 
 async def test_starlettes_host_route() -> None:
-    """Requests for that host that no rule has."""
+    """All requests for that host are its own, whatever the rules say for all hosts."""
     app = make_app()
     app.router.routes.append(Host("api.example", Router([text_route("/x", "api")])))
+    says(app, "/x")
     says(app, "/y")
     api = [(b"host", b"api.example")]
     assert await status_and_text(app, http("/x", headers=api)) == (200, "api")
-    assert await status_and_text(app, http("/y", headers=api)) == (200, "/y")
-    assert (await status_and_text(app, http("/x")))[0] == 404
+    assert (await status_and_text(app, http("/y", headers=api)))[0] == 404
+    assert await status_and_text(app, http("/x")) == (200, "/x")
+    assert isinstance(app.router.in_matching_order()[0], Host)
 
 
 async def test_websockets() -> None:

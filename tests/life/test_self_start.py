@@ -109,12 +109,62 @@ async def test_a_host_that_runs_its_lifespan_comes_first() -> None:
     """Then nothing is started twice, not even before the first request."""
     record: list[str] = []
     app = make_app(record)
-    async with app.router.lifespan_context(app):
-        await ask(app)
+    host = Starlette(routes=[Mount("/shop", app)], lifespan=app.lifespan)
+    wire = Wire("/shop/")
+    async with host.router.lifespan_context(host):
+        assert record == ["before", "started"]
+        await host(wire.scope, wire.receive, wire.send)
         assert app.middleware_stack == app.dispatch.handle
     assert record == ["before", "started", "request", "after"]
     await ask(app)
     assert record[4:] == ["before", "started", "request"]
+
+
+async def test_a_host_may_have_a_lifespan_of_its_own() -> None:
+    """It enters those of its applications there; each keeps its own state."""
+    record: list[str] = []
+
+    @asynccontextmanager
+    async def ours(app: Flask) -> AsyncIterator[dict[str, str]]:
+        yield {"name": "ours"}
+
+    shop, blog = make_app(record, lifespan=ours), make_app(record)
+
+    @asynccontextmanager
+    async def theirs(host: Any) -> AsyncIterator[dict[str, str]]:
+        async with shop.lifespan() as state, blog.lifespan(host):
+            assert state == {"name": "ours"}
+            yield {"host": "theirs"}
+
+    host = Starlette(routes=[Mount("/shop", shop), Mount("/blog", blog)], lifespan=theirs)
+    async with host.router.lifespan_context(host) as state:
+        bodies = []
+        for path in ("/shop/", "/blog/", "/shop/"):
+            wire = Wire(path)
+            wire.scope["state"] = dict(state)
+            await host(wire.scope, wire.receive, wire.send)
+            bodies.append(wire.body)
+    assert bodies == [
+        b'{"host":"theirs","name":"ours"}',
+        b'{"host":"theirs"}',
+        b'{"host":"theirs","name":"ours"}',
+    ]
+    assert record == [*["before", "started"] * 2, *["request"] * 3, *["after"] * 2]
+    assert (await ask(blog)).body == b"{}"
+
+
+async def test_a_failure_in_the_lifespan_is_the_hosts() -> None:
+    """It can say so to its server."""
+    app = make_app([])
+
+    @app.before_serving
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    host = Starlette(lifespan=app.lifespan)
+    with pytest.raises(ValueError, match="broken"):
+        async with host.router.lifespan_context(host):
+            pass
 
 
 async def test_a_start_that_fails_is_an_error_of_every_waiting_request() -> None:
@@ -194,6 +244,29 @@ async def test_middleware_that_others_put_around_it_stays() -> None:
     await ask(app)
     await ask(app)
     assert record == ["outer", "before", "started", "request", "outer", "request"]
+
+
+async def test_middleware_around_it_does_not_cost_the_state() -> None:
+    """Where the host has started it, too."""
+
+    @asynccontextmanager
+    async def lifespan(app: Flask) -> AsyncIterator[dict[str, str]]:
+        yield {"name": "ours"}
+
+    app = make_app([], lifespan=lifespan)
+    build = app.build_middleware_stack
+
+    def instrumented() -> Any:
+        inner = build()
+
+        async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+            await inner(scope, receive, send)
+
+        return outer
+
+    app.build_middleware_stack = instrumented  # type: ignore[method-assign]
+    async with app.lifespan():
+        assert (await ask(app)).body == b'{"name":"ours"}'
 
 
 async def test_an_application_with_nothing_to_start_does_nothing() -> None:

@@ -20,7 +20,11 @@ import flask
 import pytest
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, PlainTextResponse
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.lint import LintMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.middleware.shared_data import SharedDataMiddleware
 from werkzeug.test import Client, create_environ
 
 from asyncflask import Flask, request, send_file, session, stream_with_context
@@ -133,6 +137,19 @@ class TestRequests:
         seen = client.get("/a/b", headers=forwarded).get_json()
         assert seen == ["https://shop.example/shop/a/b", "192.0.2.1", "/shop"]
 
+    def test_other_middleware(self, tmp_path: Path) -> None:
+        """Some that serves files itself, some that parts a site, some that checks PEP 3333."""
+        (tmp_path / "tea.txt").write_text("tea")
+        app = make_app()
+        app.get("/url")(lambda: request.url)
+        shared = SharedDataMiddleware(app.wsgi_app, {"/shared": str(tmp_path)})
+        app.wsgi_app = LintMiddleware(shared)  # type: ignore[method-assign]
+        client = Client(DispatcherMiddleware(NotFound(), {"/shop": app.wsgi_app}))
+        assert client.get("/shop/url").text == "http://localhost/shop/url"
+        with client.get("/shop/shared/tea.txt") as response:
+            assert response.text == "tea"
+        assert client.get("/url").status_code == 404
+
     def test_sessions_are_flasks(self) -> None:
         """Cookies go both ways."""
         app = make_app()
@@ -155,6 +172,14 @@ class TestRequests:
         """Before anything is read."""
         told, _ = get(make_app(), CONTENT_LENGTH="many")
         assert told[0][0] == "400 BAD REQUEST"
+
+    def test_a_chunked_body_whose_end_nobody_knows_is_refused(self) -> None:
+        """The server has not decoded it, and to take it for an empty one would lose it."""
+        app = make_app()
+        chunked: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": "chunked"}
+        assert get(app, **chunked)[0][0][0] == "411 LENGTH REQUIRED"
+        for known in ({"wsgi.input_terminated": True}, {"CONTENT_LENGTH": "0"}):
+            assert get(app, **chunked, **known)[0][0][0] == "404 NOT FOUND"  # let in
 
     def test_a_thread_with_a_loop_is_not_blocked(self) -> None:
         """It would wait for itself."""

@@ -1,4 +1,7 @@
-"""WSGI over the wire, both ways: gunicorn, waitress and wsgiref serve ours; uvicorn a Flask one."""
+"""WSGI over the wire, both ways: gunicorn and wsgiref serve ours; uvicorn a Flask one.
+
+More servers, and more of each, are in ``tests/ecosystem/test_servers.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import re
 import signal
 import socket
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +82,21 @@ def legacy_size():
 @legacy.get("/endless")
 def legacy_endless():
     return endless()
+
+def faulty(environ, start_response):
+    fault = environ["PATH_INFO"]
+    if fault != "/never":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+    if fault == "/twice":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+    return iter(["text"]) if fault == "/text" else broken(fault)
+
+def broken(fault):
+    yield b"half of it"
+    if fault == "/late":
+        raise ZeroDivisionError
+
+app.mount("/faulty", WSGIAdapter(faulty))
 """
 
 WSGIREF = """
@@ -95,10 +114,7 @@ make_server("127.0.0.1", int(sys.argv[1]), validator(app.wsgi_app), Server).serv
 
 GUNICORN = ["-m", "gunicorn", "served:wsgi", "--no-control-socket", "--bind"]
 SERVERS: dict[str, list[str]] = {
-    "gunicorn-sync": [*GUNICORN, "{address}"],
-    "gunicorn-gthread": [*GUNICORN, "{address}", "--threads", "4"],
     "gunicorn-preload": [*GUNICORN, "{address}", "--threads", "2", "--preload"],
-    "waitress": ["-m", "waitress", "--listen={address}", "served:app.wsgi_app"],
     "wsgiref": ["wsgiref_server.py", "{port}"],
     "uvicorn": ["-m", "uvicorn", "--port", "{port}", "served:app"],
 }
@@ -115,11 +131,10 @@ class Site:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         chunked = not (body is None or isinstance(body, bytes))
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, names, encode_chunked=chunked)
-        response = connection.getresponse()
-        found = response.status, response.headers, response.read()
-        connection.close()
-        return found
+        with closing(connection):
+            connection.request(method, path, body, names, encode_chunked=chunked)
+            with connection.getresponse() as response:
+                return response.status, response.headers, response.read()
 
     def is_up(self) -> bool:
         try:
@@ -163,11 +178,12 @@ def test_a_site_on_each_server(site: Site) -> None:
     if not on_asgi:
         upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
         assert site.request("GET", "/", **upgrade)[0] == 501
+    check_faults(site)
     for path in ("/endless", "/legacy/endless"):
         leave_a_stream(site, path)
     wait_for(lambda: site.program.output.count("CLOSED") == 2)
     assert site.request("GET", "/")[0] == 200
-    site.program.signal(signal.SIGTERM if site.name != "waitress" else signal.SIGINT)
+    site.program.signal(signal.SIGTERM)
     assert site.program.output.count("STARTED") == 1
     if site.name != "wsgiref":  # it is just killed
         assert site.program.output.count("ENDED") == 1
@@ -182,6 +198,21 @@ def check_uploads(site: Site) -> None:
             chunks = iter([b"x" * 1000] * 300)
             answer = site.request("POST", path, chunks, Transfer_Encoding="chunked")
             assert answer[2] == b"300000", answer
+
+
+def check_faults(site: Site) -> None:
+    """A WSGI application that errs is a 500, or breaks off; why is in the log."""
+    for fault, message in [
+        ("never", "has not called start_response()"),
+        ("twice", "start_response() was called a second time"),
+        ("text", "has given str where bytes are due"),
+    ]:
+        assert site.request("GET", f"/faulty/{fault}")[0] == 500
+        site.program.wait_for_output(message)
+    assert site.request("GET", "/faulty/none")[2] == b"half of it"
+    if site.name != "wsgiref":  # without chunks, nobody can tell
+        with pytest.raises(http.client.IncompleteRead):
+            site.request("GET", "/faulty/late")
 
 
 def leave_a_stream(site: Site, path: str) -> None:
