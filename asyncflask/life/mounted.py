@@ -165,7 +165,10 @@ class MountedLifespan(Lifespan):
         except Exception as exc:
             if self.answered:
                 why = self.reason or "it does not say why."
-                raise RuntimeError(f"{self} has failed to start: {why}") from exc
+                raise RuntimeError(
+                    f"{self} has failed to start: {why} (Its lifespan is run because it is "
+                    "mounted; if yours runs it, too, as other hosts want it, take it out there.)"
+                ) from exc
             # An exception at this point is how most say that they have none.
             _log.debug("%s has no lifespan", self, exc_info=exc)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "compatibility.md"
@@ -41,12 +41,24 @@ class Neighbour:
     #: Why tests fail that are known to.
     failed: list[str] = field(default_factory=list)
 
+    @property
+    def version(self) -> str | None:
+        """What is installed of it, without what a patch changes; None if it is not."""
+        try:
+            return ".".join(version(self.package).split(".")[:2])
+        except PackageNotFoundError:
+            return None
+
     def row(self) -> str:
-        """Return the line of the table; of a version, what a patch does not change."""
-        installed = ".".join(version(self.package).split(".")[:2])
+        """Return the line of the table; as it stands there, if it is not installed here."""
+        if self.version is None:
+            lines = DOCUMENT.read_text().splitlines()
+            return next(line for line in lines if line.startswith(f"| {self.name} | "))
         tests = self.passed + len(self.failed)
         result = f"{tests} pass" if not self.failed else f"{self.passed} of {tests} pass"
-        return f"| {self.name} | {installed} | {result} | {'; '.join(dict.fromkeys(self.failed))} |"
+        return (
+            f"| {self.name} | {self.version} | {result} | {'; '.join(dict.fromkeys(self.failed))} |"
+        )
 
 
 def document(neighbours: Iterable[Neighbour]) -> str:

@@ -57,6 +57,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark in marks:
             neighbour = _neighbour(*mark.args, **mark.kwargs)
             rows.setdefault((neighbour.kind, neighbour.name), neighbour)
+            if neighbour.version is None:
+                what = f"{neighbour.package} is not installed; it is in the extra 'ecosystem-more'"
+                item.add_marker(pytest.mark.skip(reason=what))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,16 +5,9 @@ It patches what it finds for the whole process, so each test has a process of it
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.ecosystem.process import run
 
 APP = """
 import json
@@ -98,20 +91,6 @@ def report():
         if span.kind.name == "SERVER" or span.name in ("def", "async")
     ]))
 """
-
-
-def run(*parts: str) -> Any:
-    """Run a program, and return what it has printed last, as JSON."""
-    program = "\n".join(map(textwrap.dedent, parts))
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
 
 
 #: Name, parent, route and status of the spans of a visit, in the order of their ends.

@@ -32,6 +32,7 @@ from strawberry.asgi import GraphQL
 from websockets.sync.client import connect
 
 from asyncflask import Blueprint, Flask, current_app, g, request
+from tests.ecosystem.process import run
 from tests.ecosystem.serving import serving
 
 
@@ -306,6 +307,55 @@ def test_an_mcp_server_answers_its_client() -> None:
     with serving(app) as url:
         assert asyncio.run(ask(url)) == (["add"], "5")
         assert httpx.get(f"{url}/").text == "ours"
+
+
+@pytest.mark.neighbour("MCP SDK", kind="mounted", package="mcp")
+def test_a_lifespan_that_is_run_twice_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Its documentation is for hosts that do not run it; the error says that this one does."""
+    server = MCPServer("ours")
+    inner = server.streamable_http_app()
+
+    @asynccontextmanager
+    async def lifespan(app: Flask) -> AsyncIterator[None]:
+        async with server.session_manager.run():
+            yield
+
+    app = Flask("ours", static_folder=None, lifespan=lifespan)
+    app.mount("/ai", inner)
+    with pytest.raises(RuntimeError, match="has not started"), serving(app):
+        pass
+    assert "can only be called once" in caplog.text
+    assert "if yours runs it, too" in caplog.text
+
+
+@pytest.mark.neighbour("Gradio", kind="tool", package="gradio")
+def test_gradio_mounts_itself_and_its_client_calls_it() -> None:
+    """As on FastAPI: it wraps the lifespan, adds middleware and mounts its own application."""
+    assert run(
+        """
+        import json, os
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        import gradio, gradio_client, httpx
+        from asyncflask import Flask
+        from tests.ecosystem.serving import serving
+
+        record = []
+        app = Flask("ours", static_folder=None)
+        app.before_serving(lambda: record.append("start"))
+        app.after_serving(lambda: record.append("end"))
+        app.add_url_rule("/", "index", lambda: "ours")
+        greet = lambda name: f"Hello {name}"
+        page = gradio.Interface(greet, "textbox", "textbox", api_name="greet")
+        app = gradio.mount_gradio_app(app, page, path="/page")
+        with serving(app) as url:
+            record.append(httpx.get(url).text)
+            record.append(httpx.get(f"{url}/page/").status_code)
+            client = gradio_client.Client(f"{url}/page/", verbose=False)
+            record.append(client.predict("you", api_name="/greet"))
+            client.close()
+        print(json.dumps(record))
+        """
+    ) == ["start", "ours", 200, "Hello you", "end"]
 
 
 @pytest.mark.neighbour("sse-starlette", kind="mounted")
