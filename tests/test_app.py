@@ -94,8 +94,7 @@ async def test_tools_may_replace_starlettes_constructor(monkeypatch: pytest.Monk
 
 def test_middleware_can_tell_that_the_dispatch_is_asgi_3(app: Flask) -> None:
     """asgiref asks whether it is a coroutine function, which it is not, or for this name."""
-    assert app.dispatch._asgi_single_callable
-    assert app.dispatch.sockets._asgi_single_callable
+    assert app.dispatch.handle._asgi_single_callable
 
 
 def test_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncflask.concurrency import Journey, is_async_callable, keep_going, on_loop
 from asyncflask.ctx import ConnectionContext, RequestContext, current
@@ -49,6 +49,15 @@ _LENGTHS = [(b"content-length", b"%d" % size) for size in range(_FEW)]
 Plain = tuple["Message", "Message"]
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _asgi_3(function: F) -> F:
+    """Say to asgiref, which middleware asks, that this is ASGI 3 though no coroutine function."""
+    function._asgi_single_callable = True  # type: ignore[attr-defined]
+    return function
+
+
 class Dispatch:
     """Handles the requests of one application.
 
@@ -59,8 +68,6 @@ class Dispatch:
 
     #: What handles the WebSockets.
     sockets: Sockets
-    #: Says to asgiref, which middleware asks, that this is ASGI 3 though no coroutine function.
-    _asgi_single_callable = True
 
     def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
         self._app = app
@@ -86,6 +93,7 @@ class Dispatch:
         mimetype = getattr(provider, "mimetype", JSONProvider.mimetype)
         return [(b"content-type", mimetype.encode()), *self._extra]
 
+    @_asgi_3
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one ASGI connection: HTTP, WebSocket or lifespan. The innermost ASGI callable.
 
