@@ -687,3 +687,35 @@ async def test_a_session_that_is_first_touched_in_a_stream_cannot_change(interfa
     assert "vary" not in response.headers
     assert seen[0] == "7"
     assert "changed after its cookie was written" in seen[1]
+
+
+def test_a_digest_of_ones_own_signs_cookies() -> None:
+    """One that OpenSSL does not know by its name is called itself, as by Flask."""
+
+    class Digest:
+        digest_size, block_size, name = 20, 64, "our own"
+
+        def __init__(self, data: bytes = b"") -> None:
+            self._inner = hashlib.sha1(data)
+
+        def update(self, data: bytes) -> None:
+            self._inner.update(data)
+
+        def copy(self) -> Digest:
+            copy = Digest()
+            copy._inner = self._inner.copy()
+            return copy
+
+        def digest(self) -> bytes:
+            return self._inner.digest()
+
+        def hexdigest(self) -> str:
+            return self._inner.hexdigest()
+
+    class Interface(SecureCookieSessionInterface):
+        digest_method = staticmethod(Digest)
+
+    app = make_app()
+    app.session_interface = Interface()
+    cookie = serializer_of(app).dumps({"user": "ada"})
+    assert serializer_of(make_flask()).loads(cookie) == {"user": "ada"}

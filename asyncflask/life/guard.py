@@ -18,8 +18,8 @@ Refusal = tuple[None, None, dict[str, Any], HTTPException]
 
 _HOST = re.compile(rb"(?:[a-z0-9._~%!$&'()*+,;=-]*|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.I)
 
-#: How many hosts are remembered: clients choose them.
-_MANY = 1000
+#: How many hosts are remembered, and of which length: clients choose them.
+_MANY, _LONG = 1000, 256
 
 
 class HostGuard:
@@ -49,7 +49,7 @@ class HostGuard:
         name = (host or b"").decode("latin-1")
         if self._trusted is not None and not host_is_trusted(name, self._trusted):
             return _refusal(f"Host {name!r} is not trusted.")
-        if len(self._fine) < _MANY:
+        if len(self._fine) < _MANY and len(name) < _LONG:
             self._fine.add(host)
         return None
 

@@ -145,6 +145,8 @@ class Response(SansIOResponse):
                 mimetype = self.default_mimetype
             if mimetype is not None:
                 content_type = _full_content_type(mimetype)
+        if content_type is not None and not _is_line(content_type):
+            raise ValueError(f"The content type {content_type!r} must not contain newlines.")
         self._content_type = content_type
         if direct_passthrough:
             self.direct_passthrough = True
@@ -171,10 +173,8 @@ class Response(SansIOResponse):
             content_type = self._content_type
             headers = self._headers = Headers()
             if content_type is not None:
-                if _is_line(content_type):  # PERF: as `add` would find (scenario: session)
-                    headers._list.append(("Content-Type", content_type))
-                else:
-                    headers.add("Content-Type", content_type)
+                # PERF: `add` would check it again (scenario: session).
+                headers._list.append(("Content-Type", content_type))
             # Werkzeug's responses have the length of a `str` or `bytes` from the beginning.
             if self.automatically_set_content_length and isinstance(self.response, bytes):
                 headers._list.append(("Content-Length", str(len(self.response))))

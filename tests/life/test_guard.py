@@ -139,3 +139,15 @@ async def test_a_trusted_host_may_be_malformed_no_more_than_others() -> None:
         refused = app.router.refuse(scope_of("/", *hosts))
         assert refused is not None
         assert refused[3].code == 400
+
+
+async def test_a_flood_of_hosts_is_not_remembered() -> None:
+    """Those that were found to be fine are kept, a thousand; others are fine all the same."""
+    guard = HostGuard(None)
+    for number in range(1100):
+        assert guard.refuse(scope_of("/", b"host%d.test" % number)) is None
+    assert len(guard._fine) == 1000
+    assert guard.refuse(scope_of("/", b"host1099.test")) is None
+    assert guard.refuse(scope_of("/", b"host1099.test/")) is not None
+    assert guard.refuse(scope_of("/", b"a" * 300)) is None
+    assert HostGuard(None).refuse(scope_of("/")) is None

@@ -132,6 +132,9 @@ def test_line_breaks_in_headers_are_refused() -> None:
     """In values when they are set, in names when they are sent."""
     with pytest.raises(ValueError, match="newline"):
         Response("x", headers={"X-A": "1\r\nX-B: 2"})
+    for options in ({"content_type": "a/b\r\nX-B: 2"}, {"mimetype": "text/a\nX-B: 2"}):
+        with pytest.raises(ValueError, match="newline"):
+            Response("x", **options)
     response = Response("x")
     with pytest.raises(ValueError, match="newline"):
         response.headers["X-A"] = "1\n2"
