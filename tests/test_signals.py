@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 import blinker
 import flask.signals
 import pytest
 import quart.signals
 
+import asyncflask
 import asyncflask.signals
 
 THEIRS = {
@@ -45,3 +48,24 @@ def test_a_receiver_is_called() -> None:
         asyncflask.signals.message_flashed.send(sender, message="saved")
         asyncflask.signals.message_flashed.send(object(), message="not ours")
     assert seen == [(sender, "saved")]
+
+
+async def test_requests_look_for_receivers_only_while_there_may_be_some() -> None:
+    """One that has left, or was forgotten, costs the next request a look, and those after none."""
+    app = asyncflask.Flask(__name__, static_folder=None)
+    app.get("/")(lambda: "ok")
+    client = app.test_client()
+
+    def receiver(sender: object, **_: object) -> None:
+        seen.append(sender)
+
+    seen: list[object] = []
+    with asyncflask.signals.request_started.connected_to(receiver, app):
+        await client.get("/")
+        assert asyncflask.signals.LifeSignal.heard
+    asyncflask.signals.request_finished.connect(receiver, app)
+    del receiver
+    gc.collect()
+    await client.get("/")
+    assert not asyncflask.signals.LifeSignal.heard
+    assert seen == [app]

@@ -72,8 +72,10 @@ def _full_content_type(mimetype: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _is_line(value: str) -> bool:
-    return not _BREAKS.search(value)
+def _checked_type(content_type: str) -> str:
+    if _BREAKS.search(content_type):
+        raise ValueError(f"The content type {content_type!r} must not contain newlines.")
+    return content_type
 
 
 @lru_cache(maxsize=256)
@@ -145,9 +147,7 @@ class Response(SansIOResponse):
                 mimetype = self.default_mimetype
             if mimetype is not None:
                 content_type = _full_content_type(mimetype)
-        if content_type is not None and not _is_line(content_type):
-            raise ValueError(f"The content type {content_type!r} must not contain newlines.")
-        self._content_type = content_type
+        self._content_type = None if content_type is None else _checked_type(content_type)
         if direct_passthrough:
             self.direct_passthrough = True
         if own is not None and content_type is not None:
