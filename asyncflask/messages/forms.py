@@ -174,7 +174,6 @@ class FormReader:
         mimetype: str,
         parameters: dict[str, str],
         limits: FormLimits,
-        *,
         explain: bool = False,
     ) -> None:
         self.body = body
