@@ -297,9 +297,8 @@ class Body:
             return
         if self._arrived:
             return
-        chunk = message.get("body")
-        if chunk and self._failure is None:
-            self._keep(chunk)
+        if self._failure is None:
+            self._keep(message.get("body") or b"")
         if not message.get("more_body"):
             self._arrived = True
             if self._declared is not None and self._count < self._declared:
@@ -315,7 +314,7 @@ class Body:
         if self.limit is not None and self._count > self.limit:
             self._fail(_too_large(self.limit))
             self._clear()
-        elif not self._lost:
+        elif chunk and not self._lost:
             self._buffer.append(chunk)
 
     def check_declared_size(self) -> None:
