@@ -47,16 +47,15 @@ class Pending(Generic[T]):
 
     __slots__ = ("__weakref__", "_code", "_expression", "_globals", "_make", "_offset", "_used")
 
-    def __init__(
-        self, make: Callable[[], Awaitable[T]], expression: str, *, depth: int = 1
-    ) -> None:
+    def __init__(self, make: Callable[[], Awaitable[T]], expression: str, depth: int = 1) -> None:
         self._used = False
         self._make = make
         self._expression = expression
         # The first frame outside this package is the line of the user's that made the result. PERF:
-        # which line that is, is found out when it is told (scenario: JSON echo).
+        # which line that is, is found out when it is told, and no frame beyond that one is looked
+        # at, for Python makes an object of each (scenario: JSON echo).
         frame = sys._getframe(depth)
-        while frame.f_back and frame.f_globals.get("__name__", "").startswith(_NOT_THE_USERS):
+        while frame.f_globals.get("__name__", "").startswith(_NOT_THE_USERS) and frame.f_back:
             frame = frame.f_back
         self._code = frame.f_code
         self._offset = frame.f_lasti

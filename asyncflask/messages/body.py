@@ -138,7 +138,9 @@ class Body:
             self._wants_whole = True
             self._check_size(self._declared, limit)
             while not self._arrived and self._failure is None:
-                await self._pull(self._all_is_here)
+                waiting = self._pull(self._all_is_here)
+                if waiting is not None:
+                    await waiting
                 if limit is not None:
                     self._check_size(self._count, limit)
             if self._failure is not None:
@@ -171,7 +173,9 @@ class Body:
         self._taking = True
         try:
             while not self._something_is_here():
-                await self._pull(self._something_is_here)
+                waiting = self._pull(self._something_is_here)
+                if waiting is not None:
+                    await waiting
         finally:
             self._taking = False
         if self._buffer:
@@ -234,21 +238,25 @@ class Body:
     def _something_is_here(self) -> bool:
         return bool(self._buffer) or self._arrived or self._failure is not None
 
-    async def _pull(self, enough: Callable[[], bool]) -> None:
-        """Take one message, unless another reader brings ``enough`` meanwhile.
+    def _pull(self, enough: Callable[[], bool]) -> Awaitable[None] | None:
+        """Take one message that is here already, or return what waits for it.
 
-        PERF: a message that is here already is taken at once, without a turn and without a timer
-        (scenario: JSON echo).
+        The wait ends when another reader brings ``enough`` meanwhile.
+
+        PERF: no coroutine, no turn and no timer for a message that is here (scenario: JSON echo).
         """
         if self._busy is not None:
-            taking = self._take_one(enough)
-        else:
-            arriving = self._receive().__await__()
-            try:
-                waits_for = next(arriving)
-            except StopIteration as stop:
-                return self._take(stop.value)
-            taking = self._wait(_rest(arriving, waits_for))
+            return self._in_time(self._take_one(enough))
+        arriving = self._receive().__await__()
+        try:
+            waits_for = next(arriving)
+        except StopIteration as stop:
+            self._take(stop.value)
+            return None
+        return self._in_time(self._wait(_rest(arriving, waits_for)))
+
+    async def _in_time(self, taking: Awaitable[None]) -> None:
+        """Wait for one message, and no longer than allowed."""
         if self._timeout is None or running_loop() is None:
             return await taking
         timer = asyncio.timeout(self._timeout)
@@ -291,7 +299,7 @@ class Body:
             return
         if self._failure is None:
             self._keep(message.get("body") or b"")
-        if not message.get("more_body", False):
+        if not message.get("more_body"):
             self._arrived = True
             if self._declared is not None and self._count < self._declared:
                 self._fail(

@@ -46,17 +46,16 @@ class _Limit:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._own = f"_own_{key}"
 
     def __get__(self, request: BaseRequest | None, owner: type) -> int | None:
         if request is None:  # asked of the class, by a tool
             return None
-        # PERF: asking for its `__dict__` would make one (scenario: form).
-        limit: int | None = getattr(request, self._own, _unset)
-        return request.app.config[self._key] if limit is _unset else limit
+        limit: int | None = request.app.config[self._key]
+        return limit
 
-    def __set__(self, request: BaseRequest, value: int | None) -> None:
-        setattr(request, self._own, value)
+    if TYPE_CHECKING:
+        # The instance's attribute takes the value: there is no `__set__` at run time.
+        def __set__(self, request: BaseRequest, value: int | None) -> None: ...
 
 
 class BaseRequest(Connection):
@@ -75,6 +74,7 @@ class BaseRequest(Connection):
     #: :meth:`close` when it holds files.
     form_reader: FormReader | None = None
 
+    _body: Body | None = None
     _max_content_length: int | None = _unset
     _cached_data: bytes | None = None
     #: As in Flask: what ``get_json()`` gave with ``silent=False`` and with ``silent=True``.
@@ -106,24 +106,23 @@ class BaseRequest(Connection):
     @max_content_length.setter
     def max_content_length(self, value: int | None) -> None:
         self._max_content_length = value
-        if "body" in self.__dict__:
-            self.body.limit = value
+        if self._body is not None:
+            self._body.limit = value
 
     #: The most bytes over all fields of a form; by default ``MAX_FORM_MEMORY_SIZE``.
     max_form_memory_size = _Limit("MAX_FORM_MEMORY_SIZE")
     #: The most fields and files of a form; by default ``MAX_FORM_PARTS``.
     max_form_parts = _Limit("MAX_FORM_PARTS")
 
-    @lazy
+    @property
     def body(self) -> Body:
         """The body: ``await request.body``, or ``async for chunk in request.body``."""
-        return Body(
-            self.receive,
-            self.max_content_length,
-            self._content[2],
-            self.app.config["BODY_TIMEOUT"],
-            self.loop,
-        )
+        body = self._body
+        if body is None:
+            limit, timeout = self.max_content_length, self.app.config["BODY_TIMEOUT"]
+            body = Body(self.receive, limit, self._content[2], timeout, self.loop)
+            self._body = body
+        return body
 
     @property
     def stream(self) -> IO[bytes]:
@@ -167,7 +166,7 @@ class BaseRequest(Connection):
         """Answer an accessor as the one rule says; only a body to be read needs the loop."""
         loop = self.loop
         if loop is not None and loop is running_loop():  # PERF: the usual case (scenario: form)
-            return Pending(make, expression, depth=3)
+            return Pending(make, expression, 3)
         if not needs_body or self.body.whole is not None:
             loop = None
         # What 'def' code gets is the value itself, typed for it in SyncRequest.
@@ -185,9 +184,7 @@ class BaseRequest(Connection):
                 config["FORM_SPOOL_SIZE"],
             )
             mimetype, parameters, _ = self._content
-            self.form_reader = FormReader(
-                self.body, mimetype, parameters, limits, explain=self.app.debug
-            )
+            self.form_reader = FormReader(self.body, mimetype, parameters, limits, self.app.debug)
         return self.form_reader
 
     async def _read_form(self) -> Form:
@@ -206,7 +203,7 @@ class BaseRequest(Connection):
     async def _read_data(self, cache: bool = True, parse_form_data: bool = True) -> bytes:
         if self._cached_data is not None:
             return self._cached_data
-        if parse_form_data and self.mimetype in FORM_TYPES:
+        if parse_form_data and self._content[0] in FORM_TYPES:
             await self._form_reader().read()
             return b""
         if self.form_reader is not None and self.body.streamed:
