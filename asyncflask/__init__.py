@@ -9,6 +9,7 @@ The package is laid out in floors; imports at run time go only down:
     life                                    what happens at start, in a request, at shutdown
     registrar, declarations, blueprints     what is registered before the start
     templating, static, sse, views, ...     features
+    jinja                                   the environment of templates
     helpers, files, assets                  functions for views
     ctx, globals                            the context and its proxies
     messages, sessions                      requests, responses, sessions

@@ -55,17 +55,13 @@ from asyncflask.messages.websocket import BaseWebsocket, Websocket
 from asyncflask.registrar import checked_middleware, setupmethod
 from asyncflask.routing import Rule
 from asyncflask.sessions import SecureCookieSessionInterface, SessionInterface
-from asyncflask.templating import (
-    DispatchingJinjaLoader,
-    Environment,
-    create_environment,
-    update_template_context,
-)
+from asyncflask.templating import update_template_context
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+    from asyncflask.jinja import Environment
     from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
     from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient, TestApp
@@ -75,6 +71,15 @@ C = TypeVar("C", bound=ConnectionContext)
 
 def _as_timedelta(value: timedelta | float) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
+
+
+class _JinjaEnvironment:
+    """Gives the class of Jinja environments when it is asked for, which imports Jinja."""
+
+    def __get__(self, instance: object, owner: type) -> type[Environment]:
+        from asyncflask.jinja import Environment
+
+        return Environment
 
 
 class Flask(Declarations, SocketSteps, Serving, Starlette):
@@ -99,7 +104,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
     app_ctx_globals_class = _AppCtxGlobals
     config_class = Config
-    jinja_environment = Environment
+    jinja_environment = cast("type[Environment]", _JinjaEnvironment())
     jinja_options: dict[str, Any] = {}  # noqa: RUF012 - each application gets a copy of its own
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     request_class = Request
@@ -480,10 +485,14 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
     def create_jinja_environment(self) -> Environment:
         """Make the Jinja environment; subclasses may return another."""
+        from asyncflask.jinja import create_environment
+
         return create_environment(self)
 
     def create_global_jinja_loader(self) -> BaseLoader:
         """Make the loader of the environment; subclasses may return another."""
+        from asyncflask.jinja import DispatchingJinjaLoader
+
         return DispatchingJinjaLoader(self)
 
     def update_template_context(self, context: dict[str, Any]) -> Awaitable[None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asyncflask.app import Flask
     from asyncflask.blueprints import Blueprint
     from asyncflask.config import Config
-    from asyncflask.templating import Environment
+    from asyncflask.jinja import Environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -138,9 +138,10 @@ def test_requests_and_responses_stand_where_flask_has_them() -> None:
 
 
 def test_an_import_brings_no_tools() -> None:
-    """An application in production loads no test client, server or reloader."""
+    """An application in production loads no test client, server or reloader; without templates,
+    no Jinja."""
     code = "import asyncflask, sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert "asyncflask.app" in loaded
-    assert loaded & {"httpx", "uvicorn", "watchfiles", "pydantic", "flask"} == set()
+    assert loaded & {"httpx", "uvicorn", "watchfiles", "pydantic", "flask", "jinja2"} == set()

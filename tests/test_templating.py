@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -23,6 +22,7 @@ from asyncflask import (
     flash,
     g,
     get_template_attribute,
+    jinja,
     render_block,
     render_template,
     render_template_string,
@@ -31,10 +31,9 @@ from asyncflask import (
     stream_template,
     stream_template_string,
     template_rendered,
+    templating,
 )
 from asyncflask.exceptions import MissingAwaitError, SetupError
-from asyncflask.json import FlaskJSONProvider
-from asyncflask.templating import DispatchingJinjaLoader, Environment
 
 TEMPLATES = {
     "templates/index.html": "app {{ value }}",
@@ -54,7 +53,6 @@ TEMPLATES = {
         "{{ request.path }} {{ session.user }} {{ g.x }} {{ config.OWN }} {{ url_for('index') }} "
         "{{ get_flashed_messages() }}"
     ),
-    "templates/include.html": "{% include 'nothing.html' %}",
     "templates/form.html": "{{ request.form.name }}",
     "templates/list.html": "{% for n in numbers %}{{ n }};{% endfor %}",
     "templates/base.html": (
@@ -204,59 +202,18 @@ class TestTheSameAsFlask:
                 text = await render_template_string(source, value="<b>", number={"a": "<"})
         assert text == '&lt;b&gt; {"a":"\\u003c"}'
 
-    def test_the_environment(self, app: Flask, root: Path) -> None:
-        """Made once, with the application's options; the loader lists all templates."""
-        other = build(flask.Flask, flask.Blueprint, root)
-        assert isinstance(app.jinja_env, Environment)
-        assert app.jinja_env is app.jinja_env
-        assert app.jinja_env.app is app
-        assert set(app.jinja_env.globals) == set(other.jinja_env.globals)
-        assert isinstance(app.jinja_env.loader, DispatchingJinjaLoader)
-        assert app.jinja_env.list_templates() == sorted(other.jinja_env.list_templates())
+
+class TestTheModule:
+    def test_it_has_the_classes_that_flask_has_there(self) -> None:
+        """They are found when they are asked for; other names are not."""
+        assert templating.Environment is jinja.Environment
+        assert templating.DispatchingJinjaLoader is jinja.DispatchingJinjaLoader
+        assert templating.TemplateName == jinja.TemplateName
+        with pytest.raises(AttributeError, match=r"'asyncflask\.templating' has no .*'Environmnt'"):
+            templating.Environmnt  # noqa: B018
 
 
-class TestTheEnvironment:
-    @pytest.mark.parametrize(
-        ("debug", "configured", "reloads"),
-        [(False, None, False), (True, None, True), (False, True, True), (True, False, False)],
-    )
-    async def test_changed_templates_are_noticed(
-        self, app: Flask, root: Path, debug: bool, configured: bool | None, reloads: bool
-    ) -> None:
-        """In debug mode, or as `TEMPLATES_AUTO_RELOAD` says."""
-        app.debug = debug
-        app.config["TEMPLATES_AUTO_RELOAD"] = configured
-        assert await rendered(app, "async def", "/", "both.html") == "app's"
-        file = root / "templates/both.html"
-        file.write_text("changed")
-        os.utime(file, (1, 1))
-        expected = "changed" if reloads else "app's"
-        assert await rendered(app, "async def", "/", "both.html") == expected
-
-    def test_options_of_the_application(self, root: Path) -> None:
-        """`jinja_options`; an own loader is possible."""
-
-        class Own(Flask):
-            jinja_options: ClassVar[dict[str, Any]] = {
-                "trim_blocks": True,
-                "autoescape": False,
-                "loader": jinja2.DictLoader({"x.html": "{{ '<' }}{% if 1 %}\n!{% endif %}"}),
-            }
-
-        app = Own(__name__, static_folder=None)
-        with app.app_context():
-            assert render_template("x.html") == "<!"
-            with pytest.raises(jinja2.TemplatesNotFound, match=r"^none of the templates.*: y, z$"):
-                render_template(["y", "z"])
-
-    def test_json_in_templates_is_the_applications(self, app: Flask) -> None:
-        """Also when the provider is replaced after the first template."""
-        source = "{{ {'b': 'ü', 'a': 1}|tojson }}"
-        with app.app_context():
-            assert render_template_string(source) == '{"b":"ü","a":1}'
-            app.json = FlaskJSONProvider(app)
-            assert render_template_string(source) == '{"a": 1, "b": "\\u00fc"}'
-
+class TestAdditions:
     def test_additions(self, app: Flask) -> None:
         """Filters, tests and globals."""
 
@@ -270,20 +227,6 @@ class TestTheEnvironment:
             source = "{{ 'abc'|backwards }} {{ 3 is large }} {{ from_app() }}"
             assert render_template_string(source) == "cba True global"
 
-    def test_an_application_may_make_its_own_loader(self) -> None:
-        """And set options on itself, which other applications do not see."""
-
-        class Own(Flask):
-            def create_global_jinja_loader(self) -> jinja2.BaseLoader:
-                return jinja2.DictLoader({"x.html": "<[ 1 ]>"})
-
-        app = Own(__name__, static_folder=None)
-        app.jinja_options["variable_start_string"] = "<["
-        app.jinja_options["variable_end_string"] = "]>"
-        with app.app_context():
-            assert render_template("x.html") == "1"
-        assert Own(__name__, static_folder=None).jinja_options == {}
-
     @pytest.mark.parametrize("kind", ["filter", "test", "global"])
     def test_async_additions_need_async_templates(self, app: Flask, kind: str) -> None:
         """The error says how to turn them on; nothing is added."""
@@ -294,92 +237,6 @@ class TestTheEnvironment:
         with pytest.raises(SetupError, match=r"'ask' in the .* is 'async def'.*enable_async"):
             getattr(app, f"add_template_{kind}")(ask)
         assert "ask" not in getattr(app.jinja_env, f"{kind}s")
-
-
-class TestLoadingIsExplained:
-    """`EXPLAIN_TEMPLATE_LOADING`, as Flask's, in the application's log."""
-
-    @pytest.mark.parametrize(
-        ("path", "name"),
-        [
-            ("/", "index.html"),
-            ("/", "both.html"),
-            ("/bp/", "both.html"),
-            ("/bp/", "bp.html"),
-            ("/bp/", "nothing.html"),
-            ("/", "nothing.html"),
-        ],
-    )
-    async def test_what_each_loader_says(
-        self, root: Path, caplog: pytest.LogCaptureFixture, path: str, name: str
-    ) -> None:
-        """In the order they are asked; missing and ambiguous names are told."""
-        logs = []
-        for framework, blueprint_class in ((flask.Flask, flask.Blueprint), (Flask, Blueprint)):
-            app = build(framework, blueprint_class, root)
-            app.config["EXPLAIN_TEMPLATE_LOADING"] = True
-            caplog.clear()
-            with caplog.at_level("INFO", app.logger.name), app.test_request_context(path):
-                source = app.jinja_env.loader.get_source
-                if name == "nothing.html":
-                    with pytest.raises(jinja2.TemplateNotFound):
-                        source(app.jinja_env, name)
-                else:
-                    source(app.jinja_env, name)
-            assert [record.name for record in caplog.records] == [app.logger.name]
-            logs.append(caplog.messages[0].splitlines())
-        theirs, ours = logs
-        said = ("Locating", "trying loader", "->", "class:", "encoding", "  - /", "Error:")
-        for word in said:
-            assert [line for line in ours if word in line] == [
-                line for line in theirs if word in line
-            ], word
-        assert ("Warning: " in str(ours)) == ("Warning: " in str(theirs)) == (name == "both.html")
-        assert ("blueprint 'bp'. Is its" in str(ours)) == ("Maybe you did not" in str(theirs))
-
-    async def test_other_loaders_and_places(
-        self, app: Flask, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """A template without a file; outside of a context."""
-        app.config["EXPLAIN_TEMPLATE_LOADING"] = True
-        app.jinja_loader = jinja2.DictLoader({"x.html": ""})
-        with caplog.at_level("INFO", app.logger.name):
-            app.jinja_env.get_template("x.html")
-            with pytest.raises(jinja2.TemplateNotFound):
-                app.jinja_env.get_template("y.html")
-        assert "class: jinja2.loaders.DictLoader" in caplog.messages[0]
-        assert "-> found ('<string>')" in caplog.messages[0]
-        assert caplog.messages[1].endswith("Error: the template could not be found.")
-
-
-class TestMissing:
-    async def test_the_error_says_where_it_looked(self, app: Flask, root: Path) -> None:
-        """All folders, with their owners, and the nearest name."""
-        async with app.test_request_context():
-            with pytest.raises(jinja2.TemplateNotFound) as caught:
-                await render_template("indx.html")
-            message = str(caught.value)
-            assert message == (
-                f"'indx.html' was not found. Looked in: {root}/templates ({app!r}); "
-                f"{root}/blueprint (<Blueprint 'bp'>). Did you mean 'index.html'?"
-            )
-            with pytest.raises(jinja2.TemplateNotFound, match=r"'nothing\.html' was not"):
-                await render_template("include.html")
-            with pytest.raises(jinja2.TemplatesNotFound) as several:
-                await render_template(["a", "b"])
-            assert f": a, b. Looked in: {root}/templates" in str(several.value)
-
-    def test_an_application_without_a_folder(self) -> None:
-        """Is told that it has none."""
-        app = Flask(__name__, static_folder=None, template_folder=None)
-        with app.app_context(), pytest.raises(jinja2.TemplateNotFound, match="No template folder"):
-            render_template("x.html")
-
-    def test_another_loader_is_named(self, app: Flask) -> None:
-        """One that has no folders."""
-        app.jinja_loader = jinja2.DictLoader({})
-        with app.app_context(), pytest.raises(jinja2.TemplateNotFound, match="DictLoader object"):
-            render_template("x.html")
 
 
 class TestTheOneRule:
