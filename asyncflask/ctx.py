@@ -284,17 +284,9 @@ class ConnectionContext(AppContext):
     # time of one without, and an attribute with a default in the class is looked up the slow way
     # (scenario: plain text).
     __slots__ = (
-        "_request",
-        "_session",
-        "after_functions",
-        "app",
-        "endpoint",
-        "loop",
-        "params",
-        "receive",
-        "scope",
-        "send",
-    )
+        "_request", "_session", "after_functions", "app", "endpoint", "loop", "params", "receive",
+        "scope", "send",
+    )  # fmt: skip
 
     #: What ``after_this_request`` or ``after_this_websocket`` has put off.
     after_functions: list[AfterRequestFunction] | None

@@ -95,6 +95,33 @@ def as_plain(form: ReadyMultiDict, files: ReadyMultiDict):
     ]
 
 
+class TestTwoReaders:
+    """Two tasks of a view ask for the form while it arrives."""
+
+    async def test_both_get_the_same_form(self, make_reader, make_wire):
+        """Whoever is done first."""
+        wire = make_wire(b"a=1&b", more=True)
+        reader = make_reader(mimetype="application/x-www-form-urlencoded", wire=wire)
+        reading = [asyncio.ensure_future(reader.read()) for _ in range(2)]
+        await asyncio.sleep(0)
+        wire.send(b"=2", more=False)
+        (form, files), other = await asyncio.gather(*reading)
+        assert form is other[0]
+        assert files is other[1]
+        assert list(form.items()) == [("a", "1"), ("b", "2")]
+
+    async def test_both_get_the_same_failure(self, make_reader, make_wire):
+        """The second, who waited for the first, does not read on."""
+        wire = make_wire(b"--B\r\n", more=True)
+        reader = make_reader(wire=wire)
+        reading = [asyncio.ensure_future(reader.read()) for _ in range(2)]
+        await asyncio.sleep(0)
+        wire.send(b"nonsense", more=False)
+        first, second = await asyncio.gather(*reading, return_exceptions=True)
+        assert isinstance(first, BadRequest)
+        assert first is second
+
+
 class TestReadyMultiDict:
     async def test_it_is_a_value_and_can_be_awaited(self):
         """Templates and helpers use a form that was read, with or without ``await``."""
