@@ -285,8 +285,7 @@ class ConnectionContext(AppContext):
     # (scenario: plain text).
     __slots__ = (
         "_request", "_session", "after_functions", "app", "endpoint", "loop", "params", "receive",
-        "scope", "send",
-    )  # fmt: skip
+        "scope", "send")  # fmt: skip
 
     #: What ``after_this_request`` or ``after_this_websocket`` has put off.
     after_functions: list[AfterRequestFunction] | None
