@@ -67,5 +67,7 @@ async def test_requests_look_for_receivers_only_while_there_may_be_some() -> Non
     del receiver
     gc.collect()
     await client.get("/")
-    assert not asyncflask.signals.LifeSignal.heard
+    # Other tests may have left some.
+    left = any(signal.receivers for signal in asyncflask.signals.LifeSignal._all)
+    assert asyncflask.signals.LifeSignal.heard is left
     assert seen == [app]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
-from types import coroutine
+from types import CoroutineType, coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from werkzeug.exceptions import (
@@ -247,13 +247,15 @@ class Body:
         """
         if self._busy is not None:
             return self._in_time(self._take_one(enough))
-        arriving = self._receive().__await__()
+        receiving = self._receive()
+        if not isinstance(receiving, CoroutineType):  # a server's own awaitable
+            return self._in_time(self._wait(receiving))
         try:
-            waits_for = next(arriving)
+            waits_for = receiving.send(None)
         except StopIteration as stop:
             self._take(stop.value)
             return None
-        return self._in_time(self._wait(_rest(arriving, waits_for)))
+        return self._in_time(self._wait(_rest(receiving, waits_for)))
 
     async def _in_time(self, taking: Awaitable[None]) -> None:
         """Wait for one message, and no longer than allowed."""
@@ -417,7 +419,7 @@ def check_def_code() -> None:
 
 
 @coroutine
-def _rest(work: Generator[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
     """Go on with ``work``, which has begun and waits for ``waits_for``."""
     try:
         while True:

@@ -77,6 +77,17 @@ class TestWhole:
         assert await asyncio.gather(*readers) == [b"onetwo"] * 3
         assert wire.calls == 2
 
+    async def test_a_server_may_have_awaitables_of_its_own(self):
+        """`receive` need not be a coroutine function; a part may be here or not."""
+        loop = asyncio.get_running_loop()
+        arriving = [loop.create_future() for _ in range(2)]
+        body = Body(iter(arriving).__next__, timeout=5)
+        arriving[0].set_result({"type": "http.request", "body": b"one", "more_body": True})
+        reader = asyncio.ensure_future(body.read())
+        await settle()
+        arriving[1].set_result({"type": "http.request", "body": b"two", "more_body": False})
+        assert await reader == b"onetwo"
+
     async def test_a_cancelled_reader_loses_nothing(self, make_wire):
         """What it had read is there for the next one."""
         wire = make_wire(b"one", more=True)
