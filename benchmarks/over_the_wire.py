@@ -26,7 +26,7 @@ from benchmarks.scenarios import BROWSER, MESSAGES, Request, Scenario
 
 CONNECTIONS = 16
 #: How long a turn takes, in seconds.
-TURN = 1.2
+TURN = 0.7
 #: How many requests are checked before anything is timed.
 SAMPLE = 8
 
