@@ -76,6 +76,7 @@ def _command(peer: str, scenario: str, port: int) -> list[str]:
         return command
     return [
         *(sys.executable, "-m", "uvicorn", f"benchmarks.peers.{peer}:{scenario}", "--factory"),
+        *("--ws-ping-interval", "600"),  # no pings between the echoes
         *("--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
         *("--no-access-log", "--log-level", "critical"),
     ]
