@@ -364,7 +364,7 @@ class SecureCookieSessionInterface(SessionInterface):
         value = serializer.dumps(dict(session))
         expires = self.get_expiration_time(app, session)
         # Werkzeug's own check warns once in a process; the log tells it each time.
-        if expires is None and _SAFE.fullmatch(value):
+        if expires is None and name.isascii() and _SAFE.fullmatch(value):
             cookie = f"{name}={value}{_attributes(**options)}"
         else:
             cookie = dump_cookie(name, value, expires=expires, max_size=0, **options)

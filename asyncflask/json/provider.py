@@ -145,8 +145,8 @@ def _flask_default(obj: Any) -> Any:
 
 #: What needs no second look when the written JSON is checked.
 _PLAIN = frozenset({str, int, bool, type(None)})
-#: How a MultiDict begins: an object whose first value is a list of strings.
-_MULTI_DICT = re.compile(rb'\{"(?:[^"\\]|\\.)*":\["')
+#: How a MultiDict begins: an object whose first value is a list.
+_MULTI_DICT = re.compile(rb'\{"(?:[^"\\]|\\.)*":\[')
 _decode = msgspec.json.Decoder().decode
 _BYTE_ORDER_MARK = "\ufeff".encode()
 
