@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from asyncflask.messages.connection import Connection
     from asyncflask.routing.adapter import MapAdapter
     from asyncflask.testing import FlaskClient, FlaskCliRunner, SyncClient, TestApp
+    from asyncflask.typing import BeforeRequestFunction
 
 C = TypeVar("C", bound=ConnectionContext)
 
@@ -309,6 +310,10 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         from asyncflask.wsgi import respond
 
         return respond(self, environ, start_response)
+
+    def _before_async_views(self) -> list[BeforeRequestFunction]:
+        """What runs before the hooks of ``async def`` views."""
+        return []
 
     def _sends_plain_values(self) -> bool:
         """Whether a plain return value can be sent without making a response of it."""

@@ -73,6 +73,8 @@ DEFAULT_CONFIG: ImmutableDict[str, Any] = ImmutableDict(
         "MAX_FORM_PART_HEADERS": 16,
         "MAX_FORM_PART_HEADER_SIZE": 8192,
         "FORM_SPOOL_SIZE": 1024 * 1024,
+        # Ours: errors as application/problem+json (RFC 9457) for clients that prefer JSON.
+        "PROBLEM_DETAILS": True,
         # Ours: X-Content-Type-Options, so that browsers do not guess content types.
         "CONTENT_TYPE_NOSNIFF": True,
         # Ours: time in seconds and worker threads. BODY_TIMEOUT is the wait for the next piece of

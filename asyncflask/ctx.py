@@ -381,8 +381,8 @@ class ConnectionContext(AppContext):
     async def open_session(self) -> None:
         """Open a session that may have to be awaited, for whoever asks for it later."""
         interface = self.app.session_interface
-        session: Any = interface.open_session(self.app, self.connection)
-        if inspect.isawaitable(session):
+        open_session = interface.in_its_place(self.app, interface.open_session)
+        if inspect.isawaitable(session := open_session(self.app, self.connection)):
             session = await session
         self.opened_session = interface.make_null_session(self.app) if session is None else session
 

@@ -70,8 +70,10 @@ def _find_context(kind: str) -> Callable[[], Any]:
 def _current_errors() -> Any:
     context = current.get(None)
     connection = None if context is None else context.connection_context
-    environ = {} if connection is None else connection.scope.get("asyncflask.environ", {})
-    return environ.get("wsgi.errors")
+    if connection is None:
+        return None
+    scope = connection.scope
+    return scope.get("wsgi.environ", scope.get("asyncflask.environ", {})).get("wsgi.errors")
 
 
 class _Proxy:

@@ -509,9 +509,14 @@ def _setting(name: str) -> str:
     return os.environ.get(f"ASYNCFLASK_{name}", os.environ.get(f"FLASK_{name}", ""))
 
 
+def get_flag(name: str) -> bool:
+    """Whether a setting is on in the environment: ``ASYNCFLASK_<name>`` or ``FLASK_<name>``."""
+    return _setting(name).lower() not in {"", "0", "false", "no"}
+
+
 def get_debug_flag() -> bool:
     """Whether ``ASYNCFLASK_DEBUG`` or ``FLASK_DEBUG`` asks for debug mode."""
-    return _setting("DEBUG").lower() not in {"", "0", "false", "no"}
+    return get_flag("DEBUG")
 
 
 def get_load_dotenv(default: bool = True) -> bool:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -119,6 +119,14 @@ class SessionInterface:
     #: Open and save the session of each request, as Flask does, not only where it is used. What
     #: nothing has used is not ``accessed``.
     each_request = False
+
+    #: What :meth:`open_session` and :meth:`save_session` do may block: as ``def`` methods they run
+    #: in a worker thread, and the session is opened before the first hook.
+    blocking = False
+
+    def in_its_place(self, app: Flask, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return :meth:`open_session` or :meth:`save_session` as the event loop may call it."""
+        return app.ensure_async(method) if self.blocking else method
 
     def make_null_session(self, app: Flask) -> NullSession:
         """Return what stands for the session when :meth:`open_session` gave None."""

@@ -6,15 +6,18 @@ import importlib.metadata
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import click
 
+from asyncflask import compat
 from asyncflask.cli.info import (
     ScriptInfo,
     app_option,
     debug_option,
     env_file_option,
+    flask_extensions_option,
     version_option,
 )
 from asyncflask.cli.locate import NoAppException
@@ -48,6 +51,7 @@ class FlaskGroup(AppGroup):
         **extra: Any,
     ) -> None:
         params = [*(extra.pop("params", None) or ()), env_file_option, app_option, debug_option]
+        params.append(flask_extensions_option)
         if add_version_option:
             params.append(version_option)
         settings = {
@@ -131,7 +135,12 @@ class FlaskGroup(AppGroup):
         if self._plugins_added:
             return
         self._plugins_added = True
-        for entry_point in importlib.metadata.entry_points(group="asyncflask.commands"):
+        groups = ["asyncflask.commands"]
+        if compat.is_installed():
+            groups.append("flask.commands")
+        for entry_point in chain.from_iterable(
+            importlib.metadata.entry_points(group=group) for group in groups
+        ):
             try:
                 self.add_command(entry_point.load(), entry_point.name)
             except Exception as error:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asyncflask import compat
 from asyncflask.cli.locate import call_factory, find_app
 from asyncflask.commands import AppLoader
 from asyncflask.debug import versions
 from asyncflask.devserver import load_dotenv
 from asyncflask.devserver.environment import setting
-from asyncflask.helpers import get_debug_flag, get_load_dotenv
+from asyncflask.helpers import get_debug_flag, get_flag, get_load_dotenv
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -52,6 +53,8 @@ class ScriptInfo(AppLoader):
         if not self._environment_loaded:
             self._environment_loaded = True
             load_dotenv(self.env_file, self.load_dotenv_defaults)
+            if get_flag("FLASK_EXTENSIONS"):
+                compat.install()
             self.app_import_path = self.app_import_path or setting("APP")
 
     def load_app(self) -> Flask:
@@ -94,6 +97,12 @@ def _set_debug(_: click.Context, __: click.Parameter, value: bool | None) -> Non
         os.environ["ASYNCFLASK_DEBUG"] = str(int(value))
 
 
+def _set_flask_extensions(_: click.Context, __: click.Parameter, value: bool | None) -> None:
+    # In the environment it also reaches the processes that serve.
+    if value is not None:
+        os.environ["ASYNCFLASK_FLASK_EXTENSIONS"] = str(int(value))
+
+
 def get_version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Show the versions that a bug report needs, and exit: the callback of ``--version``."""
     if value and not ctx.resilient_parsing:
@@ -127,6 +136,15 @@ debug_option = click.Option(
     expose_value=False,
     callback=_set_debug,
     help="Debug mode: tracebacks as pages, and reloading.",
+)
+flask_extensions_option = click.Option(
+    ["--flask-extensions/--no-flask-extensions"],
+    default=None,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_flask_extensions,
+    help="Let 'import flask' give asyncflask's compatibility namespace, so that extensions made "
+    "for Flask work. Or set ASYNCFLASK_FLASK_EXTENSIONS=1.",
 )
 version_option = click.Option(
     ["--version"],

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from asyncflask import devserver
-from asyncflask.cli.info import ScriptInfo, debug_option, pass_script_info
+from asyncflask.cli.info import (
+    ScriptInfo,
+    debug_option,
+    flask_extensions_option,
+    pass_script_info,
+)
 from asyncflask.cli.locate import search_directory
 from asyncflask.cli.parameters import CertParamType, SeparatedPathType, join_key
 from asyncflask.devserver.server import STARTUP_FAILURE
@@ -154,10 +159,11 @@ def run_command(
     )
 
 
-run_command.params.append(debug_option)
+_SHARED = [debug_option, flask_extensions_option]
+run_command.params += _SHARED
 for _option in run_command.params:
     # ASYNCFLASK_RUN_PORT and so on; Flask's names are read too.
-    if isinstance(_option, click.Option) and _option is not debug_option and not _option.hidden:
+    if isinstance(_option, click.Option) and _option not in _SHARED and not _option.hidden:
         _option.envvar = [
             f"{prefix}_RUN_{_option.name.upper()}" for prefix in ("ASYNCFLASK", "FLASK")
         ]

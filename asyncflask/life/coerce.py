@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.response import Response as SansIOResponse
 
 from asyncflask.concurrency import Pending, is_async_callable
-from asyncflask.ctx import current_connection
+from asyncflask.ctx import current, current_connection
 from asyncflask.life.problem import default_response
 from asyncflask.messages.response import RawHeaders, Response
 
@@ -114,6 +114,9 @@ def _from_json(app: Flask, body: Any) -> Response:
         if isinstance(body, Iterable) and not isinstance(body, Mapping | list):
             return app.response_class(cast(Any, body))
         if callable(body):
+            force_type = getattr(app.response_class, "force_type", None)
+            if force_type is not None:  # a class of Werkzeug's kind: it calls the application
+                return cast(Response, force_type(body, current.get().request.environ))
             raise TypeError(
                 f"{_returner()} returned the callable {body!r}, which is no ASGI application. A "
                 "WSGI application has to be wrapped to be one, with asyncflask.wsgi.WSGIAdapter."

@@ -319,14 +319,16 @@ class Dispatch:
 
     async def _save_session(self, context: ConnectionContext, response: Response) -> None:
         app, session = self._app, context._session
+        interface = app.session_interface
         if session is None:  # nothing has used the one that was opened
             session = context.opened_session
             if session is None:  # the request has failed before
                 return
             session.accessed = False
-        if app.session_interface.is_null_session(session):
+        if interface.is_null_session(session):
             return
-        await settle(context, app.session_interface.save_session(app, session, response))
+        save = interface.in_its_place(app, interface.save_session)
+        await settle(context, save(app, session, response))
 
     # Out.
 
@@ -409,7 +411,7 @@ class Dispatch:
         response = stream.response
         send = Sender(context.send)
         try:
-            if type(response).__call__ is not Response.__call__:
+            if type(response).__call__ is not type(response).own_call:
                 await response(context.scope, context.receive, send)
                 return
             start = response.start_message(self._extra)

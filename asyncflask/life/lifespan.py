@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -93,18 +99,24 @@ class _Ends:
 
         :param exc: why the application could not start, or was torn away.
         """
-        async with self._app.app_context():
+        async with _context_for_hooks(self._app):
             if exc is None:
                 await self._stack.aclose()
             else:
                 await self._stack.__aexit__(type(exc), exc, exc.__traceback__)
 
 
+def _context_for_hooks(app: Flask) -> AbstractAsyncContextManager[Any]:
+    """An application context where there are functions to run in it."""
+    hooks = app.before_serving_funcs or app.while_serving_gens or app.after_serving_funcs
+    return app.app_context() if hooks else nullcontext()
+
+
 async def _start(app: Flask, ends: _Ends) -> Any:
     lifespan = app._user_lifespan(app)
     state = await lifespan.__aenter__()
     ends.push("The lifespan", lifespan.__aexit__)
-    async with app.app_context():
+    async with _context_for_hooks(app):
         for function in app.before_serving_funcs:
             with _named("before_serving", function):
                 await _call(app, function)

@@ -223,6 +223,8 @@ def build_endpoint(
     names = (*inner, None)
     function, view = view, adapt(view)
     before = [*map(adapt, _gather(getattr(app, f"before_{kind}_funcs"), outer))]
+    if name is not None and is_async_callable(view) and not is_socket:
+        before = [*app._before_async_views(), *before]
     after = [*map(adapt, _gather(getattr(app, f"after_{kind}_funcs"), names, reverse=True))]
     teardown = [*map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True))]
     teardown_app = [*map(adapt, reversed(app.teardown_appcontext_funcs))]
@@ -253,7 +255,7 @@ def build_endpoint(
 def _opens_session_first(app: Flask) -> bool:
     """Whether sessions are opened before the hooks: awaited, or those of all requests."""
     interface = app.session_interface
-    return interface.each_request or is_async_callable(interface.open_session)
+    return interface.each_request or interface.blocking or is_async_callable(interface.open_session)
 
 
 def _adapter(app: Flask) -> Callable[[Any], Any]:

@@ -27,7 +27,7 @@ def default_response(app: Flask, exc: HTTPException) -> Response:
     connection = current_connection()
     scope: Any = None if connection is None else connection.scope
     headers = Headers(exc.get_headers(None, scope))
-    if connection is None or not _prefers_json(connection):
+    if connection is None or not (app.config["PROBLEM_DETAILS"] and _prefers_json(connection)):
         response = app.response_class(exc.get_body(None, scope), headers=headers)
     else:
         headers.remove("Content-Type")

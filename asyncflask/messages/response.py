@@ -17,7 +17,7 @@ from collections.abc import (
 from functools import lru_cache
 from http import HTTPStatus
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from starlette.concurrency import iterate_in_threadpool
 from werkzeug.datastructures import Headers
@@ -511,6 +511,9 @@ class Response(SansIOResponse):
             await send({"type": "http.response.body"})
         finally:
             await self.aclose()
+
+    #: What :meth:`__call__` is unless a subclass sends in a way of its own.
+    own_call: ClassVar[Callable[..., Any]] = __call__
 
     async def _iterate(self) -> AsyncIterator[bytes]:
         chunks: Any = self.response

@@ -70,5 +70,8 @@ class KeptContext:
     def _note(self, _: Any, **__: Any) -> None:
         context = current.get()
         # A client that the application itself uses is not this one.
-        if isinstance(context, RequestContext) and context.scope.get(_KEY) is self:
+        if not isinstance(context, RequestContext):
+            return
+        marks = context.scope.get("wsgi.environ", context.scope)
+        if marks.get(_KEY) is self:
             self._last = context

@@ -155,6 +155,9 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def _read_body(self) -> bytes:
+        if self._pull is None and self.over and not self._alone:
+            # Somebody has kept the request. The thread has gone on, and does not serve the worker.
+            return await asyncio.to_thread(self._body.read)
         if self._pull is None:
             # In a task of its own: who gives up receive() loses no chunk.
             self._pull = asyncio.create_task(self._worker.call(self._body.read, self._context))

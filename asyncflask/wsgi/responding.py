@@ -14,14 +14,19 @@ from asyncflask.life.calls import WAITING_WORKER
 from asyncflask.messages.response import has_body
 from asyncflask.wsgi.exchange import Exchange, Piece
 from asyncflask.wsgi.process import this_process
-from asyncflask.wsgi.scope import CHUNK_SIZE, HOP_BY_HOP, Body, refuse, scope_of
+from asyncflask.wsgi.scope import CHUNK_SIZE, HOME, HOP_BY_HOP, Body, refuse, scope_of
 
 if TYPE_CHECKING:
     import asyncio
 
+    from starlette.types import ASGIApp
+
     from asyncflask.app import Flask
 
 T = TypeVar("T")
+
+#: Where a test's environ says that it wants what the application raises, as in debug mode.
+PROPAGATE = "asyncflask.propagate"
 
 
 def respond(
@@ -48,14 +53,21 @@ def respond(
     refusal = refuse(environ)
     if refusal is not None:
         return refusal(environ, start_response)
-    process = this_process()
     scope = scope_of(environ)
-    scope["state"] = process.state_of(app).copy()
+    outer = environ.get("asgi.scope", {})
+    target: ASGIApp
+    if outer.get("app") is app:  # an ASGI server's, on its way through what wraps `wsgi_app`
+        target, loop, state = app.dispatch.handle, outer[HOME], outer.get("state", {})
+        scope["app"] = app
+    else:
+        process = this_process()
+        target, loop, state = app, process.loop, process.state_of(app)
+    scope["state"] = state.copy()
     scope["asyncflask.self_start"] = False
     worker = scope[WAITING_WORKER] = Worker()
-    propagate = app.testing or bool(app.config["PROPAGATE_EXCEPTIONS"])
-    exchange = Exchange(app, scope, Body(environ), worker, propagate=propagate)
-    waiting = _Waiting(exchange, worker, process.loop)
+    propagate = app.testing or bool(app.config["PROPAGATE_EXCEPTIONS"]) or PROPAGATE in environ
+    exchange = Exchange(target, scope, Body(environ), worker, propagate=propagate)
+    waiting = _Waiting(exchange, worker, loop)
     return _answer(waiting, environ, start_response)
 
 

@@ -19,6 +19,9 @@ HOP_BY_HOP = frozenset(
     [b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"]
 )
 
+#: Where the scope of a request that takes the way of WSGI has the loop of its server.
+HOME = "asyncflask.loop"
+
 _VERSION = re.compile(r"HTTP/(\d(?:\.\d)?)")
 _CONTENT = ("CONTENT_TYPE", "CONTENT_LENGTH")
 _DIGITS = re.compile(r"[0-9]+")

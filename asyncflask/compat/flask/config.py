@@ -1,0 +1,6 @@
+"""Configuration."""
+
+from __future__ import annotations
+
+from asyncflask.config import Config as Config
+from asyncflask.config import ConfigAttribute as ConfigAttribute
