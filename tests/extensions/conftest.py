@@ -18,4 +18,3 @@ def pytest_configure(config: pytest.Config) -> None:
         "neighbour(name, *, kind, package=name): the test is with this, of one of the kinds "
         "'extension' and 'application'; 'package' is what pip calls it",
     )
-
