@@ -119,7 +119,7 @@ class Channel:
         await _tell_of(websocket_sent, message)
 
     def end(self) -> None:
-        """Stop watching, and let go of the context, which knows this object."""
+        """Stop watching, and let the context and the WebSocket go, which know this object."""
         for name in list(self._timers):
             self._stop(name)
         self._context.app.draining.ignore(self._close_at_shutdown)
@@ -128,7 +128,8 @@ class Channel:
                 task.cancel()
         self._context.receive, self._context.send = self._receive, self._send
         websocket = self._websocket
-        websocket._next_message, websocket._notice = self._receive, None
+        websocket._next_message, websocket._send_message = self._receive, self._send
+        websocket._notice = None
 
     def _close_at_shutdown(self) -> None:
         """Tell an open socket that serving ends: 1001, "going away"."""
