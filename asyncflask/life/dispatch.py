@@ -501,11 +501,10 @@ class Dispatch:
             value = await self._errors.handle_unexpected(context, unhandled)
         return make_response(self._app, value)
 
-    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _other(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "lifespan":
-            await self.router.lifespan(scope, receive, send)
-        else:
-            await self.sockets.handle(scope, receive, send)
+            return self.router.lifespan(scope, receive, send)
+        return self.sockets.handle(scope, receive, send)
 
 
 async def _finish_journey(journey: Journey[None]) -> None:
