@@ -13,7 +13,8 @@ PYTHONS_TRIED := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 pyth
 , := ,
 PROBE := import ensurepip, sys; \
 	v = "%d.%d" % sys.version_info[:2]; \
-	print(v) if sys.version_info >= ($(subst .,$(,),$(OLDEST))) and sys.implementation.name == "cpython" else sys.exit(1)
+	fits = sys.version_info >= ($(subst .,$(,),$(OLDEST))); \
+	print(v) if fits and sys.implementation.name == "cpython" else sys.exit(1)
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 FOUND := $(shell for python in $(PYTHONS_TRIED); do \
@@ -22,8 +23,8 @@ ifeq ($(FOUND),)
 SEEN := $(shell for python in $(PYTHONS_TRIED); do \
 	"$$python" -c 'import platform as p; print(p.python_implementation(), p.python_version())' \
 	2>/dev/null && break; done)
-$(error $(or $(firstword $(WITH_OTHERS)),asyncflask) needs CPython $(OLDEST) or newer with its venv module; found here: \
-	$(or $(SEEN),no Python). Install one, or name it: make PYTHON=/path/to/python)
+$(error $(or $(firstword $(WITH_OTHERS)),asyncflask) needs CPython $(OLDEST) or newer with its \
+	venv module; found here: $(or $(SEEN),no Python). Install one, or name it: make PYTHON=/path/to/python)
 endif
 endif
 

@@ -131,7 +131,8 @@ class Exchange:
         try:
             await self._app(self._scope, self._receive, self._send)
             if self._cut_off and not self.status:  # who hears of that need not answer
-                self.status, self.complete = 400, True
+                self.status, self.headers = 400, [(b"Content-Type", b"text/plain")]
+                self.complete = True
         except BaseException as exc:  # raised out of a task, some would stop the loop
             self._fail(exc)
         finally:
