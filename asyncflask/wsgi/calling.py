@@ -84,6 +84,7 @@ class Call:
         self._status = 0
         self._headers: _Headers = []
         self._started = False
+        self._framing: Framing  # since the start
         self._bodiless = environ["REQUEST_METHOD"] == "HEAD"
 
     def run(self) -> None:
