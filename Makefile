@@ -4,13 +4,17 @@
 HOST ?= 127.0.0.1
 PORT ?= 5000
 
-# The oldest Python that is supported, and where one is looked for: the newest first. A name may
-# stand on the PATH and still not work, so each is tried by running it.
-OLDEST := 3.11
+# The oldest Python that is supported (other people's packages want a newer one), and where one is
+# looked for: the newest first. A name may stand on the PATH and still not work, so each is tried by
+# running it.
+WITH_OTHERS := $(filter test-ecosystem compatibility,$(MAKECMDGOALS))
+OLDEST := $(if $(WITH_OTHERS),3.13,3.11)
 PYTHONS_TRIED := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python)
+, := ,
 PROBE := import ensurepip, sys; \
 	v = "%d.%d" % sys.version_info[:2]; \
-	print(v) if sys.version_info >= (3, 11) and sys.implementation.name == "cpython" else sys.exit(1)
+	fits = sys.version_info >= ($(subst .,$(,),$(OLDEST))); \
+	print(v) if fits and sys.implementation.name == "cpython" else sys.exit(1)
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 FOUND := $(shell for python in $(PYTHONS_TRIED); do \
@@ -19,8 +23,8 @@ ifeq ($(FOUND),)
 SEEN := $(shell for python in $(PYTHONS_TRIED); do \
 	"$$python" -c 'import platform as p; print(p.python_implementation(), p.python_version())' \
 	2>/dev/null && break; done)
-$(error asyncflask needs CPython $(OLDEST) or newer with its venv module; found here: \
-	$(or $(SEEN),no Python). Install one, or name it: make PYTHON=/path/to/python)
+$(error $(or $(firstword $(WITH_OTHERS)),asyncflask) needs CPython $(OLDEST) or newer with its \
+	venv module; found here: $(or $(SEEN),no Python). Install one, or name it: make PYTHON=/path/to/python)
 endif
 endif
 
