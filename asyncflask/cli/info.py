@@ -101,6 +101,8 @@ def _set_flask_extensions(_: click.Context, __: click.Parameter, value: bool | N
     # In the environment it also reaches the processes that serve.
     if value is not None:
         os.environ["ASYNCFLASK_FLASK_EXTENSIONS"] = str(int(value))
+    if value:
+        compat.install()
 
 
 def get_version(ctx: click.Context, param: click.Parameter, value: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from asyncflask.lazy import lazy
 from asyncflask.life.calls import announce_beside
 from asyncflask.signals import websocket_received, websocket_sent
 
@@ -42,68 +43,97 @@ class Channel:
         self._context = context
         self._receive, self._send = context.receive, context.send
         context.receive, context.send = self.receive, self.send
+        self._websocket = websocket = context.websocket
+        websocket._next_message, websocket._notice = self._take_next, self._notice
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._loop = asyncio.get_running_loop()
         endpoint = context.endpoint
         self._is_ours = endpoint.function is not None
         # A thread cannot be cancelled.
         self._may_cancel = self._is_ours and not endpoint.keep_worker
-        self._watcher: asyncio.Task[None] | None = None
-        self._readers = 0
+        self._closing: asyncio.Task[None] | None = None
         self._is_read = self._view_reads = False
         self._ahead: asyncio.Task[None] | None = None
-        self._taken: deque[Message] = deque()
         self._size = 0
-        self._arrived = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._wait_to_look()  # it may go before it was accepted
 
+    @lazy
+    def _taken(self) -> deque[Message]:
+        return deque()
+
+    @lazy
+    def _arrived(self) -> asyncio.Event:
+        return asyncio.Event()
+
     async def receive(self) -> Message:
-        """Return the server's next message."""
-        in_view = asyncio.current_task() is self._task
-        self._readers += 1
+        """Return the server's next message, for who does not ask the WebSocket for it."""
+        websocket = self._websocket
+        websocket._receivers += 1
         try:
-            message = await (self._receive() if self._ahead is None else self._next())
+            message = await self._take_next()
         finally:
-            self._readers -= 1
-        kind = message["type"]
-        if kind != "websocket.disconnect":
-            self._wait_to_look()
-        elif not in_view:
-            self._expect_end(message)
-        if kind == "websocket.receive":
-            self._is_read = True
-            self._view_reads = self._view_reads or in_view
-            if websocket_received.receivers:
-                await _tell_of(websocket_received, message)
+            websocket._receivers -= 1
+        telling = self._notice(message)
+        if telling is not None:
+            await telling
         return message
 
-    async def send(self, message: Message) -> None:
+    # PERF: plain functions, so that between the WebSocket's coroutine and the server's there is
+    # none of this (scenario: WebSocket).
+
+    def _take_next(self) -> Awaitable[Message]:
+        return self._receive() if self._ahead is None else self._next()
+
+    def _notice(self, message: Message) -> Coroutine[Any, Any, None] | None:
+        """Learn of a message that was read; return what tells the signal's receivers of it."""
+        if message["type"] == "websocket.receive":
+            self._wait_to_look()
+            self._is_read = True
+            if not self._view_reads:
+                self._view_reads = asyncio.current_task() is self._task
+            if websocket_received.receivers:
+                return _tell_of(websocket_received, message)
+        elif message["type"] != "websocket.disconnect":
+            self._wait_to_look()
+        elif asyncio.current_task() is not self._task:
+            self._expect_end(message)
+        return None
+
+    def send(self, message: Message) -> Awaitable[None]:
         """Give the server a message."""
-        kind = message["type"]
-        if kind == "websocket.accept":
-            cookies = await self._sockets.save_session(self._context)
-            await self._send({**message, "headers": [*message.get("headers", ()), *cookies]})
-            if self._is_ours:
-                self._watcher = asyncio.create_task(self._close_at_shutdown())
-            return
+        if message["type"] == "websocket.accept":
+            return self._accept(message)
+        if websocket_sent.receivers and message["type"] == "websocket.send":
+            return self._send_and_tell(message)
+        return self._send(message)
+
+    async def _accept(self, message: Message) -> None:
+        cookies = await self._sockets.save_session(self._context)
+        await self._send({**message, "headers": [*message.get("headers", ()), *cookies]})
+        if self._is_ours:
+            self._context.app.draining.listen(self._close_at_shutdown)
+
+    async def _send_and_tell(self, message: Message) -> None:
         await self._send(message)
-        if websocket_sent.receivers and kind == "websocket.send":
-            await _tell_of(websocket_sent, message)
+        await _tell_of(websocket_sent, message)
 
     def end(self) -> None:
-        """Stop watching, and let go of the context, which knows this object."""
+        """Stop watching, and let the context and the WebSocket go, which know this object."""
         for name in list(self._timers):
             self._stop(name)
-        for task in (self._watcher, self._ahead):
+        self._context.app.draining.ignore(self._close_at_shutdown)
+        for task in (self._closing, self._ahead):
             if task is not None:
                 task.cancel()
         self._context.receive, self._context.send = self._receive, self._send
+        websocket = self._websocket
+        websocket._next_message, websocket._send_message = self._receive, self._send
+        websocket._notice = None
 
-    async def _close_at_shutdown(self) -> None:
+    def _close_at_shutdown(self) -> None:
         """Tell an open socket that serving ends: 1001, "going away"."""
-        await self._context.app.draining.wait()
-        await self._context.websocket._close(1001)
+        self._closing = self._loop.create_task(self._websocket._close(1001))
 
     # The client goes while the view does something else. A view that reads the messages itself
     # learns of it when it comes back for the next one, and may finish what it does with the last.
@@ -136,7 +166,7 @@ class Channel:
         """Take messages before the view asks for them: the client's end may be among them."""
         del self._timers["look"]
         early = self._read_at + _LOOK_AFTER - self._loop.time()
-        if early > 0 and not self._readers:
+        if early > 0 and not self._websocket._receivers:
             self._start("look", early, self._look_ahead)
         else:
             self._meanwhile(self._take)
@@ -145,7 +175,7 @@ class Channel:
         self._meanwhile(self._close_overflow)
 
     def _meanwhile(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        if not (self._readers or self._context.answered or self._is_looking()):
+        if not (self._websocket._receivers or self._context.answered or self._is_looking()):
             self._ahead = self._loop.create_task(work())
 
     async def _take(self) -> None:
@@ -167,13 +197,13 @@ class Channel:
         """Send a client away whose messages nobody reads: it may have gone long ago."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_AFTER):
-                await self._context.websocket._close(1008, "The messages are not read.")
+                await self._websocket._close(1008, "The messages are not read.")
         self._expect_end({"type": "websocket.disconnect", "code": 1008})
 
     def _expect_end(self, message: Message) -> None:
         """The client has gone: see to it that the view ends."""
         if not self._is_read:  # there are no messages that should come first: sending raises
-            self._context.websocket._note_disconnect(message)
+            self._websocket._note_disconnect(message)
         seconds: float = self._context.app.config["WEBSOCKET_CLOSE_TIMEOUT"]
         interrupt = partial(self._interrupt, message)
         if self._view_reads or seconds <= _LOOK_AFTER:
@@ -192,7 +222,7 @@ class Channel:
 
     def _interrupt(self, message: Message) -> None:
         if not self._context.answered:
-            self._context.websocket._note_disconnect(message)
+            self._websocket._note_disconnect(message)
             self._context.interrupted = True
             self._task.cancel()
 

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -23,34 +24,49 @@ _NUMBERS = [
 class Draining:
     """An event: the application is about to shut down, so what would go on for ever has to end.
 
-    Any thread may ask :meth:`is_set` and call :meth:`set`, and any event loop may :meth:`wait`.
+    Any thread may ask :meth:`is_set` and call :meth:`set`, and any event loop may :meth:`wait` or
+    :meth:`listen`.
     """
 
     def __init__(self) -> None:
         self._is_set = False
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._listeners: dict[Callable[[], object], asyncio.AbstractEventLoop] = {}
 
     def is_set(self) -> bool:
         """Whether the shutdown has begun."""
         return self._is_set
 
+    def listen(self, callback: Callable[[], object]) -> None:
+        """Let this thread's event loop call ``callback`` when the shutdown begins, soon if it has.
+
+        Until :meth:`ignore` it may be called more than once.
+        """
+        loop = asyncio.get_running_loop()
+        # Signal handlers and threads may set the event at any moment, so it is looked at once the
+        # listener can be seen.
+        self._listeners[callback] = loop
+        if self._is_set:
+            loop.call_soon(callback)
+
+    def ignore(self, callback: Callable[[], object]) -> None:
+        """End what :meth:`listen` began, if it did."""
+        self._listeners.pop(callback, None)
+
     async def wait(self) -> None:
         """Return when the shutdown begins, at once if it has."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Signal handlers and threads may set the event at any moment, so it is looked at once the
-        # waiter can be seen.
-        self._waiters.add(waiter)
+        wake = partial(_wake, waiter)
+        self.listen(wake)
         try:
-            if not self._is_set:
-                await waiter
+            await waiter
         finally:
-            self._waiters.discard(waiter)
+            self.ignore(wake)
 
     def set(self) -> None:
         """Tell everyone. It may be called more than once, from a signal handler too."""
         self._is_set = True
-        for waiter in self._waiters.copy():
-            tell(waiter.get_loop(), _wake, waiter)
+        for callback, loop in self._listeners.copy().items():
+            tell(loop, callback)
 
     def clear(self) -> None:
         """Begin again: the application is served once more."""

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.websockets import WebSocketDisconnect as WebSocketDisconnect
 from werkzeug.datastructures import Headers
@@ -60,14 +60,17 @@ class BaseWebsocket(Connection):
     """
 
     #: Whether the handshake was accepted.
-    accepted = False
+    accepted: bool
     #: The subprotocol that was accepted, or None.
     subprotocol: str | None = None
     #: The code that the connection was closed with, by whichever side was first; None while it is
     #: open. 1005: the client gave none. 1006: it has gone without a word.
-    close_code: int | None = None
+    close_code: int | None
     #: The reason that came with the code, often empty.
     close_reason = ""
+
+    #: Told of each message that has arrived; what it returns, unless None, is awaited.
+    _notice: Callable[[Message], Coroutine[Any, Any, None] | None] | None
 
     def __init__(
         self,
@@ -83,10 +86,12 @@ class BaseWebsocket(Connection):
         self.loop = loop
         self._next_message = receive
         self._send_message = send
-        # Two tasks of a view may send and receive at once, and both accept.
-        self._handshake = asyncio.Lock()
-        self._receivers = 0
         self._sent_in_a_row = 0
+        self._receivers = 0
+        # PERF: a default in the class is looked up the slow way (scenario: WebSocket).
+        self.accepted = False
+        self.close_code = None
+        self._notice = None
 
     @property
     def requested_subprotocols(self) -> list[str]:
@@ -118,9 +123,14 @@ class BaseWebsocket(Connection):
             return make(*args)
         return resolve(partial(make, *args), loop=self.loop, expression=expression)
 
+    @lazy
+    def _handshake(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
     async def _accept(
         self, headers: HeadersValue | None = None, subprotocol: str | None = None
     ) -> None:
+        # Two tasks of a view may send and receive at once, and both accept.
         async with self._handshake:
             if self.accepted and (headers is not None or subprotocol is not None):
                 raise RuntimeError(
@@ -133,10 +143,13 @@ class BaseWebsocket(Connection):
             message = {
                 "type": "websocket.accept",
                 "subprotocol": self._checked_subprotocol(subprotocol),
-                "headers": _raw_headers(headers),
+                "headers": [] if headers is None else _raw_headers(headers),
             }
             await self._read()  # websocket.connect
-            await self._write(message)
+            try:
+                await self._send_message(message)
+            except OSError:
+                raise await self._lost() from None
             self.subprotocol = subprotocol
             self.accepted = True
 
@@ -149,21 +162,17 @@ class BaseWebsocket(Connection):
             )
         return subprotocol
 
-    async def _receive(self) -> str | bytes:
-        if not self.accepted:
+    def _receive(self, iterating: bool = False) -> Coroutine[Any, Any, str | bytes]:
+        if self.accepted:
+            return self._read(self.max_message_size, iterating)
+        return self._receive_first(iterating)
+
+    async def _receive_first(self, iterating: bool) -> str | bytes:
+        try:
             await self._accept()
-        self._check_open()
-        message = await self._read()
-        self._check_open()  # somebody else may have closed it meanwhile
-        data: str | bytes | None = message.get("text")
-        if data is None:
-            data = message.get("bytes") or b""
-        limit = self.max_message_size
-        # No character has more than four bytes.
-        if limit is not None and len(data) * 4 > limit and _is_bigger(data, limit):
-            await self._close(1009, f"A message may have {limit} bytes.")
-            raise self._disconnect()
-        return data
+        except WebSocketDisconnect:
+            raise self._ending(iterating) from None
+        return await self._read(self.max_message_size, iterating)
 
     async def _receive_json(self) -> Any:
         data = await self._receive()
@@ -176,12 +185,16 @@ class BaseWebsocket(Connection):
     async def _send(self, data: str | bytes) -> None:
         if not self.accepted:
             await self._accept()
-        self._check_open()
+        if self.close_code is not None:
+            raise self._disconnect()
         if isinstance(data, str):
             message: Message = {"type": "websocket.send", "text": data}
         else:
             message = {"type": "websocket.send", "bytes": bytes(data)}
-        await self._write(message)
+        try:
+            await self._send_message(message)
+        except OSError:
+            raise await self._lost() from None
         # A view that does nothing but send must not keep the loop to itself.
         self._sent_in_a_row += 1
         if self._sent_in_a_row >= _TURN:
@@ -213,27 +226,51 @@ class BaseWebsocket(Connection):
         code = 1006 if self.close_code is None else self.close_code
         return WebSocketDisconnect(code, self.close_reason)
 
-    async def _read(self) -> Message:
-        self._receivers += 1
+    def _ending(self, iterating: bool) -> Exception:
+        if iterating and self.close_code in NORMAL_CLOSES:
+            return StopAsyncIteration()
+        return self._disconnect()
+
+    async def _read(self, limit: int | None = None, iterating: bool = False) -> str | bytes:
+        """Read a message and return its data.
+
+        PERF: the only coroutine between the view and the server's, nothing of it in functions of
+        their own (scenario: WebSocket).
+
+        :param limit: the most bytes it may have.
+        :param iterating: a normal end is that of an iteration.
+        """
+        if self.close_code is not None:
+            raise self._ending(iterating)
         self._sent_in_a_row = 0
+        self._receivers += 1
         try:
             message = await self._next_message()
         finally:
             self._receivers -= 1
+        if self._notice is not None:
+            telling = self._notice(message)
+            if telling is not None:
+                await telling
         if message["type"] == "websocket.disconnect":
             self._note_disconnect(message)
+        if self.close_code is not None:  # or somebody else has closed it meanwhile
+            raise self._ending(iterating)
+        data: str | bytes | None = message.get("text")
+        if data is None:
+            data = message.get("bytes") or b""
+        # No character has more than four bytes.
+        if limit is not None and len(data) * 4 > limit and _is_bigger(data, limit):
+            await self._close(1009, f"A message may have {limit} bytes.")
             raise self._disconnect()
-        return message
+        return data
 
-    async def _write(self, message: Message) -> None:
-        try:
-            await self._send_message(message)
-        except OSError:  # so says ASGI that the client has gone, but not with which code
-            await self._find_close_code()
-            raise self._disconnect() from None
+    async def _lost(self) -> WebSocketDisconnect:
+        """Return what to raise where the server could not send.
 
-    async def _find_close_code(self) -> None:
-        """Read on to the server's word of the client's end, unless another task does."""
+        With ``OSError`` ASGI says that the client has gone, but not with which code: read on to the
+        server's word of that, unless another task does.
+        """
         try:
             async with asyncio.timeout(_PATIENCE):
                 while self.close_code is None and not self._receivers:
@@ -242,6 +279,7 @@ class BaseWebsocket(Connection):
             pass
         if not self._receivers:
             self._end(1006, "")
+        return self._disconnect()
 
 
 def _raw_headers(headers: HeadersValue | None) -> list[tuple[bytes, bytes]]:
@@ -255,14 +293,6 @@ def _is_bigger(data: str | bytes, limit: int) -> bool:
     if isinstance(data, str) and not data.isascii():
         data = data.encode(errors="surrogatepass")
     return len(data) > limit
-
-
-def _check_data(data: object) -> None:
-    if not isinstance(data, _DATA):
-        raise TypeError(
-            f"A WebSocket sends str or bytes, not {type(data).__name__!r}. For JSON there is "
-            "'send_json()'."
-        )
 
 
 def _check_close(code: int, reason: str) -> None:
@@ -325,7 +355,14 @@ class Websocket(BaseWebsocket):
 
         :raises WebSocketDisconnect: the connection has ended.
         """
-        _check_data(data)
+        if not isinstance(data, _DATA):
+            raise TypeError(
+                f"A WebSocket sends str or bytes, not {type(data).__name__!r}. For JSON there is "
+                "'send_json()'."
+            )
+        # PERF: here and in `__anext__` the usual answer of `_ask` (scenario: WebSocket).
+        if self.loop is not None and running_loop() is self.loop:
+            return self._send(data)
         return self._ask("websocket.send(...)", self._send, data)  # type: ignore[no-any-return]
 
     def send_json(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, None]:
@@ -351,13 +388,10 @@ class Websocket(BaseWebsocket):
     def __aiter__(self) -> Websocket:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        try:
-            return cast("str | bytes", await self._ask("websocket.receive()", self._receive))
-        except WebSocketDisconnect as exc:
-            if exc.code in NORMAL_CLOSES:
-                raise StopAsyncIteration from None
-            raise
+    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
+        if self.accepted and self.loop is not None and running_loop() is self.loop:
+            return self._read(self.max_message_size, True)
+        return self._ask("websocket.receive()", self._receive, True)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Websocket:
         if running_loop() is not None:

@@ -12,7 +12,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from asyncflask.testing import FlaskClient
 
-
 pytestmark = pytest.mark.neighbour("Flask-SQLAlchemy", kind="extension")
 
 

@@ -22,6 +22,7 @@ from asyncflask import (
     request,
     session,
 )
+from asyncflask.concurrency import Worker
 from asyncflask.json.provider import DefaultJSONProvider
 from asyncflask.sessions import SecureCookieSession, SessionInterface
 from asyncflask.signals import (
@@ -203,37 +204,29 @@ async def test_an_async_hook_between_def_functions_runs_on_the_loop() -> None:
     assert seen[0] == seen[1] != loop_thread
 
 
-async def test_a_def_chain_hops_once() -> None:
-    """Hooks, view, error handling and teardowns of a `def` view are one job for one worker."""
+@pytest.mark.parametrize(("kind", "number"), [("def", 1), ("async def", 2)])
+async def test_neighbouring_def_functions_share_a_hop(
+    kind: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hooks, view and teardowns that are `def` are one job for one worker; an `async def` view
+    makes two jobs of its `def` hooks, before it and after it.
+    """
     app = make_app()
-    hops: list[str] = []
     for _ in range(5):
-        add_hooks(app, hops_to_ignore := [], "x", "def")
-        del hops_to_ignore
-    add_view(app, [], "def")
+        add_hooks(app, [], "x", "def")
+    add_view(app, [], kind)
     client = app.test_client()
     await client.get("/")
+    hops: list[Any] = []
+    submit = Worker.submit
 
-    acquire = app.pool.acquire
+    def counting(worker: Worker, job: Any) -> None:
+        hops.append(job)
+        submit(worker, job)
 
-    async def counting(**kwargs: Any) -> Any:
-        worker = await acquire(**kwargs)
-        original = worker._jobs
-
-        class Counted:
-            def put(self, job: Any) -> None:
-                hops.append("hop")
-                original.put(job)
-
-            def get(self) -> Any:
-                return original.get()
-
-        worker._jobs = Counted()  # type: ignore[assignment]
-        return worker
-
-    app.pool.acquire = counting  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(Worker, "submit", counting)
     await client.get("/")
-    assert hops == ["hop"]
+    assert len(hops) == number
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])

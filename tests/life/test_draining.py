@@ -53,7 +53,7 @@ async def test_one_who_gives_up_waiting_is_forgotten() -> None:
     draining.set()
     await asyncio.wait_for(waiting, 5)
     assert given_up.cancelled()
-    assert not draining._waiters
+    assert not draining._listeners
 
 
 async def test_threads_and_other_loops_are_told() -> None:

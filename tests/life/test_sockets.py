@@ -1113,6 +1113,17 @@ async def test_starlettes_sockets_keep_their_ways() -> None:
         async with client.websocket(path, headers={"Origin": "https://elsewhere"}) as ws:
             await ws.send("x")
             assert await ws.receive() == "x"
+    # Their messages are signalled, too.
+    received: list[Any] = []
+    sent: list[Any] = []
+    with (
+        websocket_received.connected_to(received.append),
+        websocket_sent.connected_to(sent.append),
+    ):
+        async with client.websocket("/echo") as ws:
+            await ws.send("x")
+            assert await ws.receive() == "x"
+    assert (received, sent) == (["x"], ["x"])
     response = await end_of(app, "/refuse")
     assert (response.status_code, "Pay first." in response.text) == (402, True)
     with pytest.raises(RuntimeError, match="a bug"):

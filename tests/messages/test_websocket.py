@@ -219,6 +219,38 @@ async def test_a_client_that_has_gone_before_the_handshake() -> None:
         await server.socket().accept()
 
 
+async def test_iterating_finds_a_client_that_has_gone_before_the_handshake() -> None:
+    """A normal end is an iteration's; accepting one that is closed already is an error."""
+    server = Server()
+    server.incoming = [gone(1001)]
+    socket = server.socket()
+    assert [message async for message in socket] == []
+    with pytest.raises(WebSocketDisconnect):
+        await socket.accept()
+    server = Server()
+    server.incoming = [gone(1006)]
+    with pytest.raises(WebSocketDisconnect):
+        await anext(server.socket())
+
+
+async def test_who_only_sends_leaves_the_loop_to_others() -> None:
+    """Whatever the server does: after some messages others have their turn."""
+    server = Server()
+
+    async def send_at_once(message: Any) -> None:
+        server.sent.append(message)
+
+    socket = server.socket(asyncio.get_running_loop())
+    socket._send_message = send_at_once
+    await socket.accept()
+    turns: list[int] = []
+    asyncio.get_running_loop().call_soon(lambda: turns.append(len(server.sent)))
+    for _ in range(100):
+        await socket.send("x")
+    assert turns
+    assert turns[0] < 100
+
+
 async def test_sending_finds_the_clients_code() -> None:
     """What it sent before is dropped; where the server does not tell, it is 1006."""
     server = Server(text("a"), gone(4001, "bye"))

@@ -81,7 +81,7 @@ class Request(core_request.Request, wrappers.Request):  # type: ignore[misc]  # 
     def environ(self) -> dict[str, Any]:
         """The request as a WSGI environ; ``wsgi.input`` is the body, for ``def`` code."""
         environ = super().environ
-        environ.setdefault("wsgi.input", _Input(self))
+        environ.setdefault("wsgi.input", io.BufferedReader(_Input(self)))
         return environ
 
     def _ask(

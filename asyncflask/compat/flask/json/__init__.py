@@ -10,6 +10,7 @@ from asyncflask.ctx import has_app_context
 from asyncflask.json import jsonify as jsonify
 
 _outside = DefaultJSONProvider(None)
+_outside.sort_keys = False
 
 
 def _provider() -> JSONProvider:
