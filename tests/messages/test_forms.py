@@ -291,8 +291,19 @@ class TestMultipart:
         """What Werkzeug's encoder writes comes out the same, in memory and on disk."""
         names = st.text(alphabet="abcé 1", min_size=1, max_size=5)
         content = st.binary(max_size=30) | st.sampled_from(
-            [b"\r\n", b"\r\n--", b"\r\n--B", b"--B--", b"\r\n--Bx", b"-\r\n-", b"\r", b"\r\r\n--B"]
-            + [b"\r\n\r\n", b"\r\n\r\n--B", b"\r\n\r\n\r\n--BOUNDAR"]
+            [
+                b"\r\n",
+                b"\r\n--",
+                b"\r\n--B",
+                b"--B--",
+                b"\r\n--Bx",
+                b"-\r\n-",
+                b"\r",
+                b"\r\r\n--B",
+                b"\r\n\r\n",
+                b"\r\n\r\n--B",
+                b"\r\n\r\n\r\n--BOUNDAR",
+            ]
         )
         parts = data.draw(st.lists(st.tuples(names, st.none() | names, content), max_size=5))
         encoder = MultipartEncoder(b"BOUNDARY")
