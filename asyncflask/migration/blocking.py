@@ -37,22 +37,24 @@ class Blocking:
         self._instances: dict[str, str] = {}
         #: The functions that block, such as ``"db.get_connection"``, and on what.
         self._helpers: dict[str, str] = {}
-        functions = []
+        functions: dict[str, list[_Call]] = {}
         for file, tree in trees.items():
             names = Names(tree)
             for target, name in assigned_calls(tree, names):
                 if name in rules.BLOCKING_INSTANCES and (parts := chain(target)):
                     self._instances[parts[-1]] = name
-            functions += [
-                (file, names, node) for node in tree.body if isinstance(node, ast.FunctionDef)
-            ]
+            for node in tree.body:
+                if isinstance(node, ast.FunctionDef):
+                    functions[f"{_stem(file)}.{node.name}"] = list(_calls(file, names, node))
         # Those that call such a function block, too: again, until there are no more.
         count = -1
         while count != len(self._helpers):
             count = len(self._helpers)
-            for file, names, function in functions:
-                for block in self.find(file, names, function):
-                    self._helpers.setdefault(f"{_stem(file)}.{function.name}", block.what)
+            for function in functions.keys() - self._helpers.keys():
+                for call in functions[function]:
+                    if self._advice(call) is not None:
+                        self._helpers[function] = call.what
+                        break
 
     def find(self, file: str, names: Names, function: Function) -> Iterator[Block]:
         """Give what blocks in a function, without the functions inside it.
@@ -60,35 +62,65 @@ class Blocking:
         :param file: the module that it is in.
         :param names: the names of this module.
         """
-        for node in own_nodes(function):
-            if isinstance(node, ast.Call) and (parts := chain(node.func)):
-                name = names.resolve(node.func)
-                what = ".".join(parts) if name.startswith(".") else name
-                known = parts == ["open"] or names.is_imported(parts[0])
-                advice = _listed(name) if known else None
-                if advice is None and (helper := self._helper(file, parts, name)) is not None:
-                    advice = f"it calls {helper}: leave the function that calls it 'def'"
-                advice = advice or self._of_instance(names, parts)
-                if advice is not None:
-                    yield Block(node, what, advice)
+        for call in _calls(file, names, function):
+            advice = self._advice(call)
+            if advice is not None:
+                yield Block(call.node, call.what, advice)
 
-    def _helper(self, file: str, parts: list[str], name: str) -> str | None:
-        ending = ".".join(name.split(".")[-2:])
-        return self._helpers.get(f"{_stem(file)}.{name}" if [name] == parts else ending)
+    def _advice(self, call: _Call) -> str | None:
+        advice = _listed(call.name) if call.is_known else None
+        if advice is None and (helper := self._helpers.get(call.function)) is not None:
+            advice = f"it calls {helper}: leave the function that calls it 'def'"
+        return advice or self._of_instance(call)
 
-    def _of_instance(self, names: Names, parts: list[str]) -> str | None:
+    def _of_instance(self, call: _Call) -> str | None:
+        parts = call.parts
         if parts[-1] in rules.BROKER and len(parts) > 1:
             return rules.BROKER_ADVICE
         if parts[-1] in rules.HARMLESS:
             return None
-        owner = names.resolve(ast.Name(parts[0])).split(".")[-1]
-        for variable, member in pairwise([owner, *parts[1:]]):
+        for variable, member in pairwise([call.owner, *parts[1:]]):
             kind = self._instances.get(variable)
             if kind is not None and member in rules.BLOCKING_INSTANCES[kind]:
                 return rules.INSTANCE_ADVICE
         if self._instances and parts[0][:1].isupper() and parts[1:2] == ["query"]:
             return rules.INSTANCE_ADVICE
         return None
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of something that has a name.
+
+    :param parts: the name as it stands there.
+    :param name: the full name.
+    :param owner: what its first part is called where it comes from.
+    :param function: the key of a function of the project, if it is one.
+    :param is_known: whether the full name is one: it is imported, or built in.
+    """
+
+    node: ast.Call
+    parts: list[str]
+    name: str
+    owner: str
+    function: str
+    is_known: bool
+
+    @property
+    def what(self) -> str:
+        """The name to show."""
+        return ".".join(self.parts) if self.name.startswith(".") else self.name
+
+
+def _calls(file: str, names: Names, function: Function) -> Iterator[_Call]:
+    for node in own_nodes(function):
+        if isinstance(node, ast.Call) and (parts := chain(node.func)):
+            name = names.resolve(node.func)
+            is_imported = names.is_imported(parts[0])
+            ending = name.split(".")[-2:] if is_imported else [_stem(file), *parts]
+            owner = names.resolve(ast.Name(parts[0])).split(".")[-1]
+            is_known = is_imported or parts == ["open"]
+            yield _Call(node, parts, name, owner, ".".join(ending), is_known)
 
 
 def _stem(file: str) -> str:

@@ -71,12 +71,13 @@ READ_BEFORE_CALLS: Final = frozenset({"request.get_data", "request.get_json"})
 
 _RUN_SYNC = "await current_app.run_sync(...)"
 
-#: What blocks: a name, with all below it. Those with None do not.
-BLOCKING: Final[dict[str, str | None]] = {
-    "bcrypt": _RUN_SYNC,
+#: What blocks: a name, with all below it.
+BLOCKING: Final = {
+    "bcrypt.checkpw": _RUN_SYNC,
+    "bcrypt.hashpw": _RUN_SYNC,
     "boto3": "aioboto3, or " + _RUN_SYNC,
     "celery.result.AsyncResult": _RUN_SYNC,
-    "ftplib": _RUN_SYNC,
+    "ftplib.FTP": _RUN_SYNC,
     "httpx.Client": "httpx.AsyncClient",
     "httpx.delete": "httpx.AsyncClient",
     "httpx.get": "httpx.AsyncClient",
@@ -90,13 +91,23 @@ BLOCKING: Final[dict[str, str | None]] = {
     "os.system": "asyncio.create_subprocess_shell",
     "paramiko": _RUN_SYNC,
     "psycopg.connect": "psycopg.AsyncConnection",
-    "psycopg2": _RUN_SYNC,
+    "psycopg2.connect": _RUN_SYNC,
     "pymongo.MongoClient": "pymongo.AsyncMongoClient",
     "pymysql.connect": _RUN_SYNC,
-    "redis": "redis.asyncio",
-    "redis.asyncio": None,
-    "requests": "httpx.AsyncClient",
-    "smtplib": _RUN_SYNC,
+    "redis.Redis": "redis.asyncio",
+    "redis.StrictRedis": "redis.asyncio",
+    "redis.from_url": "redis.asyncio",
+    "requests.Session": "httpx.AsyncClient",
+    "requests.delete": "httpx.AsyncClient",
+    "requests.get": "httpx.AsyncClient",
+    "requests.head": "httpx.AsyncClient",
+    "requests.options": "httpx.AsyncClient",
+    "requests.patch": "httpx.AsyncClient",
+    "requests.post": "httpx.AsyncClient",
+    "requests.put": "httpx.AsyncClient",
+    "requests.request": "httpx.AsyncClient",
+    "smtplib.SMTP": _RUN_SYNC,
+    "smtplib.SMTP_SSL": _RUN_SYNC,
     "socket.create_connection": "asyncio.open_connection",
     "sqlite3.connect": _RUN_SYNC,
     "subprocess.call": "asyncio.create_subprocess_exec",
