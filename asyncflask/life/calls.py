@@ -19,6 +19,7 @@ from asyncflask.concurrency import (
     is_async_callable,
     on_loop,
 )
+from asyncflask.ctx import current
 
 if TYPE_CHECKING:
     from blinker import Signal
@@ -49,6 +50,8 @@ def on_journey(function: Callable[..., Any]) -> AsyncFunction:
         if inspect.iscoroutine(result):
             # A plain decorator around an `async def` function.
             await on_loop
+            for prepare in current.get().app._before_async_code():
+                await prepare()
             result = await result
         return result
 

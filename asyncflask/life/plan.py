@@ -223,8 +223,8 @@ def build_endpoint(
     names = (*inner, None)
     function, view = view, adapt(view)
     before = [*map(adapt, _gather(getattr(app, f"before_{kind}_funcs"), outer))]
-    if name is not None and is_async_callable(view) and not is_socket:
-        before = [*app._before_async_views(), *before]
+    if name is not None and not is_socket and any(map(is_async_callable, (*before, view))):
+        before = [*app._before_async_code(), *before]
     after = [*map(adapt, _gather(getattr(app, f"after_{kind}_funcs"), names, reverse=True))]
     teardown = [*map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True))]
     teardown_app = [*map(adapt, reversed(app.teardown_appcontext_funcs))]

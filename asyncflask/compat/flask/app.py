@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,21 @@ class Flask(core.Flask):
             app, scope = self._adapter, {**scope, HOME: asyncio.get_running_loop()}
         await app(scope, receive, send)
 
-    def _before_async_views(self) -> list[BeforeRequestFunction]:
+    def _before_async_code(self) -> list[BeforeRequestFunction]:
         return [_read_body]
+
+    def async_to_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a ``def`` function of an ``async def`` one, as decorators of extensions do.
+
+        Bodies are read before it, as before an ``async def`` view.
+        """
+
+        @functools.wraps(func)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            await _read_body()
+            return await func(*args, **kwargs)
+
+        return super().async_to_sync(call)
 
     def test_client(self, use_cookies: bool = True, **kwargs: Any) -> Any:
         """Return Werkzeug's client for ``def`` tests.
@@ -122,5 +136,7 @@ def _asgi_3(app: weakref.ref[Any]) -> Callable[..., Awaitable[None]]:
 
 
 async def _read_body() -> None:
-    request: Any = current.get().request
-    await request.read_ahead()
+    context = current.get(None)
+    if context is not None and context.request_context is not None:
+        request: Any = context.request
+        await request.read_ahead()
