@@ -64,7 +64,7 @@ _TABLE = (
     ),
     Extension("flask-talisman", _UNTESTED),
     Extension("Flask-WTF", _UNTESTED),
-    # Those that cannot work, or are not needed.
+    # Those that serve by themselves, or are not made any more.
     Extension(
         "Flask-Script",
         _FAILS,
@@ -73,13 +73,15 @@ _TABLE = (
     Extension(
         "Flask-Sock",
         _FAILS,
-        note="it takes the connection from a WSGI server; write @app.websocket(...) instead",
+        "0.7",
+        "it takes the connection from a WSGI server; write @app.websocket(...) instead",
     ),
     Extension(
         "Flask-SocketIO",
-        _FAILS,
-        note="it serves by itself, in threads or greenlets; mount python-socketio's ASGIApp, or "
-        "write @app.websocket(...)",
+        _NOTE,
+        "5.7",
+        "without WebSockets: by long polling, with async_mode='threading'; mount python-socketio's "
+        "ASGIApp, or write @app.websocket(...), for more",
     ),
     Extension(
         "Flask-Sockets",

@@ -86,7 +86,7 @@ class Report:
 
     @property
     def candidates(self) -> list[View]:
-        """The ``def`` views that block nothing that is known, and so may become ``async def``."""
+        """The ``def`` views in which nothing is known to block: they may become ``async def``."""
         return [view for view in self.views if not view.is_async and not view.blocking]
 
     def count(self) -> dict[str, int]:

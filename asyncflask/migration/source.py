@@ -49,7 +49,7 @@ class Source:
             self._call(node)
             self._wrapping(node)
             if isinstance(node, Function):
-                self._function(node, self._is_view(node), node.name)
+                self._function(node)
             elif isinstance(node, ast.ClassDef) and self._is_view_class(node):
                 for method in node.body:
                     if isinstance(method, Function) and method.name in rules.ROUTES:
@@ -151,9 +151,6 @@ class Source:
 
     # Functions.
 
-    def _is_view(self, node: Function) -> bool:
-        return any(self._is_route(each) for each in node.decorator_list)
-
     @staticmethod
     def _is_route(decorator: ast.expr) -> bool:
         if not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute)):
@@ -165,9 +162,7 @@ class Source:
 
     @staticmethod
     def _is_view_class(node: ast.ClassDef) -> bool:
-        return any(
-            chain(base)[-1:] in [[name] for name in rules.VIEW_CLASSES] for base in node.bases
-        )
+        return not rules.VIEW_CLASSES.isdisjoint(".".join(chain(base)[-1:]) for base in node.bases)
 
     def _view(self, node: Function, name: str) -> None:
         is_async = isinstance(node, ast.AsyncFunctionDef)
@@ -175,9 +170,9 @@ class Source:
         awaits = tuple(dict.fromkeys(what for _, what in self._awaits(node)))
         self.views.append(View(self._file, node.lineno, name, is_async, blocking, awaits))
 
-    def _function(self, node: Function, is_view: bool, name: str) -> None:
-        if is_view:
-            self._view(node, name)
+    def _function(self, node: Function) -> None:
+        if any(self._is_route(each) for each in node.decorator_list):
+            self._view(node, node.name)
             self._late(node)
         if isinstance(node, ast.AsyncFunctionDef):
             for block in self._blocks(node):

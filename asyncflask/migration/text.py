@@ -73,14 +73,14 @@ def _extensions(report: Report) -> Iterator[str]:
             yield from _wrap(each.note, width + 4)
         yield from _places(places, width + 4)
     if any(each.state is State.UNTESTED for each in report.extensions):
-        yield from _wrap("Not tested means: most work as they are, but nobody has looked.", 2)
+        yield from _wrap("Not tested means that nobody has looked, not that it fails.", 2)
 
 
 def _grouped(findings: Iterable[Finding]) -> Iterator[str]:
-    """Give what is alike once, with its places: of one advice, or of one name and one advice."""
+    """Give what is alike once, with its places: one name and one advice, or one import."""
     groups: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for each in findings:
-        what = "" if each.kind is Kind.IMPORT and each.what.startswith("flask") else each.what
+        what = "" if each.advice.startswith(("from ", "import ")) else each.what
         places = groups.setdefault((what, each.advice), [])
         if (each.file, each.line) not in places:
             places.append((each.file, each.line))
@@ -107,7 +107,11 @@ def _views(report: Report) -> Iterator[str]:
     if blocking:
         yield f"  {blocking} 'def' views block (databases, HTTP, files): they may stay as they are"
     if candidates:
-        yield f"  {len(candidates)} 'def' views, none seen to block, may become 'async def':"
+        yield from _wrap(
+            f"{len(candidates)} 'def' views, in which nothing was seen to block, may become 'async "
+            "def' if what they call does not block either:",
+            2,
+        )
         yield from _places([(view.file, view.line) for view in candidates], 6)
         awaits = sorted({each.partition(".")[2] for view in candidates for each in view.awaits})
         if awaits:

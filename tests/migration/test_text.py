@@ -13,7 +13,7 @@ APP = """
 import time
 import requests
 from flask import Flask, request
-from flask_socketio import SocketIO
+from flask_sock import Sock
 from flask_sqlalchemy import SQLAlchemy
 import flask_unknown
 
@@ -50,7 +50,7 @@ def test_the_whole_report(tmp_path: Path) -> None:
     for part in (
         "1 Python file read, none run or changed",
         "Could not be read (1) broken.py: invalid syntax",
-        "Extensions (3) Flask-SocketIO does not work it serves by itself",
+        "Extensions (3) Flask-Sock does not work (tested: 0.7) it takes the connection",
         "flask_unknown not tested app.py:7",
         "Not in current Flask (1) app.json_encoder: set app.json to a provider of your own app.py",
         "Does not work here (1)",
@@ -61,7 +61,7 @@ def test_the_whole_report(tmp_path: Path) -> None:
         "1 'def' views block",
         "app.py:18 and then have to await request.form",
         "1. Replace what current Flask does not have",
-        "2. Replace the extensions that do not work: Flask-SocketIO.",
+        "2. Replace the extensions that do not work: Flask-Sock.",
         "Stay in the compatibility namespace",
     ):
         assert part in text, part
@@ -102,7 +102,7 @@ def test_long_lists_are_cut_in_text_only(tmp_path: Path) -> None:
 def test_each_line_of_the_table_has_what_it_needs(module: str) -> None:
     """A version where it was tested, a reason where it does not work."""
     line = EXTENSIONS[module]
-    assert bool(line.version) == (line.state in (State.WORKS, State.NOTE)) or line.note
+    assert line.version or line.state not in (State.WORKS, State.NOTE)
     assert line.note or line.state not in (State.NOTE, State.FAILS)
     assert extension(module) is line
 
