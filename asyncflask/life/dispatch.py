@@ -20,6 +20,7 @@ from asyncflask.life.problem import default_response
 from asyncflask.life.streaming import Sender, Stream, TooSlowError, in_time
 from asyncflask.life.teardown import name_of, receivers, run_all
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
+from asyncflask.sessions import header_writer
 from asyncflask.signals import (
     LifeSignal,
     appcontext_popped,
@@ -82,6 +83,7 @@ class Dispatch:
         self._json = self._json_headers()
         self._opens_session = plan.opens_session_first
         self._saves_all = app.session_interface.each_request
+        self._session_headers = header_writer(app.session_interface)
         self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
         self._awaits_make_response = is_async_callable(app.make_response)
 
@@ -162,7 +164,7 @@ class Dispatch:
                     value = await endpoint.view(**context.params)
                 if endpoint.direct and not (
                     context.after_functions is not None
-                    or context._session is not None
+                    or (context._session is not None and self._session_headers is None)
                     or LifeSignal.heard
                 ):
                     answer = self._plain(context, value)
@@ -312,8 +314,12 @@ class Dispatch:
         length = _LENGTHS[size] if size < _FEW else (b"content-length", b"%d" % size)
         if context.scope["method"] == "HEAD":
             body = b""
+        headers = [*headers, length]
+        if self._session_headers is not None and context._session is not None:
+            context.answered = True
+            headers += self._session_headers(self._app, context._session)
         return (
-            {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
+            {"type": "http.response.start", "status": 200, "headers": headers},
             {"type": "http.response.body", "body": body},
         )
 
