@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncflask.concurrency import (
@@ -18,6 +19,7 @@ from asyncflask.concurrency import (
     in_worker,
     is_async_callable,
     on_loop,
+    running_loop,
 )
 from asyncflask.ctx import current
 
@@ -39,15 +41,19 @@ def on_journey(function: Callable[..., Any]) -> AsyncFunction:
     if is_async_callable(function):
 
         async def run_on_loop(*args: Any, **kwargs: Any) -> Any:
-            await on_loop
+            if running_loop() is None:
+                await on_loop
             return await function(*args, **kwargs)
 
         return _named(run_on_loop, function)
 
     async def run_in_worker(*args: Any, **kwargs: Any) -> Any:
-        await in_worker
+        # PERF: who is there already need not ask, which goes through all coroutines outside of this
+        # one (scenario: `def` hooks).
+        if running_loop() is not None:
+            await in_worker
         result = function(*args, **kwargs)
-        if inspect.iscoroutine(result):
+        if result.__class__ is CoroutineType:
             # A plain decorator around an `async def` function.
             await on_loop
             for prepare in current.get().app._before_async_code():
@@ -87,7 +93,8 @@ async def call_function(
 
 async def settle(context: AppContext, result: Any) -> Any:
     """Return the result of an inline call, awaited on the loop if it is awaitable."""
-    if inspect.isawaitable(result):
+    # PERF: most calls give None; what else they give is looked at the long way (scenario: hooks).
+    if result is not None and inspect.isawaitable(result):
         if _is_driven(context):
             await on_loop
         return await result

@@ -45,7 +45,10 @@ def make_response(app: Flask, value: Any) -> Response:
     if isinstance(value, _COMPLETE):
         # Status and headers go to the class, which may treat them its own way.
         return cls(value, status=status, headers=headers)
-    response = value if isinstance(value, (cls, AsgiResponse)) else _from_body(app, value)
+    if value.__class__ is dict or value.__class__ is list:
+        response = _from_json(app, value)
+    else:
+        response = value if isinstance(value, (cls, AsgiResponse)) else _from_body(app, value)
     if headers:
         response.headers.update(headers)
     if status is not None:
