@@ -37,25 +37,36 @@ class Extension:
 _WORKS, _NOTE, _FAILS, _UNTESTED = State
 
 _TABLE = (
-    Extension("APIFlask", _UNTESTED),
+    Extension("APIFlask", _WORKS, "3.1"),
     Extension("Flask-Admin", _UNTESTED),
-    Extension("Flask-Babel", _UNTESTED),
+    Extension("Flask-Babel", _WORKS, "4.0"),
     Extension("Flask-Bcrypt", _WORKS, "1.0"),
     Extension("Flask-Caching", _WORKS, "2.5"),
     Extension("Flask-Compress", _WORKS, "1.25"),
     Extension("Flask-CORS", _WORKS, "6.0"),
-    Extension("Flask-DebugToolbar", _UNTESTED),
+    Extension("Flask-DebugToolbar", _WORKS, "0.16"),
     Extension("Flask-HTTPAuth", _WORKS, "4.8"),
     Extension("Flask-JWT-Extended", _WORKS, "4.7"),
     Extension("Flask-Limiter", _WORKS, "4.1"),
     Extension("Flask-Login", _WORKS, "0.6"),
-    Extension("Flask-Mail", _UNTESTED),
-    Extension("Flask-Marshmallow", _UNTESTED),
+    Extension(
+        "Flask-Mail",
+        _NOTE,
+        "0.10",
+        "sending blocks: leave the views that send 'def', or call it by run_sync",
+    ),
+    Extension("Flask-Marshmallow", _WORKS, "1.5"),
     Extension("Flask-Migrate", _WORKS, "4.1"),
     Extension("Flask-Principal", _WORKS, "0.4"),
-    Extension("flask-restx", _UNTESTED),
+    Extension(
+        "flask-restx",
+        _NOTE,
+        "1.3",
+        "it calls the methods of resources as 'def' functions, in Flask too: leave them 'def', or "
+        "put a decorator around them that calls current_app.ensure_sync(method)",
+    ),
     Extension("Flask-Session", _WORKS, "0.8"),
-    Extension("flask-smorest", _UNTESTED),
+    Extension("flask-smorest", _WORKS, "0.47"),
     Extension(
         "Flask-SQLAlchemy",
         _NOTE,
