@@ -77,6 +77,32 @@ async def test_a_view_is_called_once(app: Flask, kind: str) -> None:
             assert (await client.get(f"/{kind}")).text == f"{kind} 2"
 
 
+@pytest.mark.parametrize("kind", ["def", "async"])
+async def test_responses_tell_that_they_were_kept(kind: str) -> None:
+    """By a hook that the extension adds while the application serves."""
+    app = Flask(__name__)
+    cached = Cache(app, config={"CACHE_TYPE": "SimpleCache"}).cached(response_hit_indication=True)
+
+    @app.get("/def")
+    @cached
+    def in_def() -> str:
+        return "def"
+
+    @app.get("/async")
+    @cached
+    async def in_async() -> str:
+        return "async"
+
+    app.add_url_rule("/other", "other", lambda: "other")
+    with serving(app) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            assert "hit_cache" not in (await client.get(f"/{kind}")).headers
+            responses = await asyncio.gather(*(client.get(f"/{kind}") for _ in range(50)))
+            assert {response.headers["hit_cache"] for response in responses} == {"True"}
+            assert {response.text for response in responses} == {kind}
+            assert "hit_cache" not in (await client.get("/other")).headers
+
+
 async def test_arguments_are_part_of_the_key(app: Flask) -> None:
     """Those of the query, and those of functions."""
     with serving(app) as url:
