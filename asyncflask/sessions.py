@@ -66,7 +66,7 @@ class SessionMixin(MutableMapping[str, Any]):
 
 def _note_change(session: Any) -> None:
     if session.saved:
-        raise RuntimeError(
+        session.refuse(
             "The session was changed after its cookie was written into the response, so the change "
             "would be lost. Change it in the view or a hook, before the response is sent."
         )
@@ -93,6 +93,14 @@ class SecureCookieSession(CallbackDict[str, Any], SessionMixin):
         # PERF: its base's is a method around a method around this (scenario: session).
         dict.__setitem__(self, key, value)
         _note_change(self)
+
+    def refuse(self, reason: str) -> None:
+        """Called where a change comes too late to be saved.
+
+        :param reason: what has happened and what to do about it.
+        :raises RuntimeError: always, with the reason.
+        """
+        raise RuntimeError(reason)
 
 
 class NullSession(SecureCookieSession):

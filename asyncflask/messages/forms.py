@@ -275,6 +275,10 @@ class MultipartReader:
         self._writing: asyncio.Future[None] | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._begun = self._ended = False
+        self._header_blocks = 0
+        self._empty_part = b"\r\n\r\n--" + boundary.encode("ascii", "replace")
+        #: The end of what has arrived, where that may be the beginning of the above.
+        self._held = b""
         try:
             self._parser = MultipartParser(
                 boundary.encode("ascii"),
@@ -309,12 +313,33 @@ class MultipartReader:
             self._feed(chunk)
             if self._disk_work:
                 await self._write_out()
+        self._write(self._held)  # what follows the closing boundary, if anything
         if self._begun and not self._ended:
             raise _malformed("it ends before its closing boundary")
 
     def _feed(self, chunk: bytes) -> None:
+        """Parse what has arrived, with the line break that the parser needs before a delimiter.
+
+        A part without content may lack it (RFC 2046, section 5.1.1): the one that ends its headers
+        belongs to the delimiter then. Werkzeug's test client writes such parts.
+        """
+        data = self._held + chunk if self._held else chunk
+        begin = 0
+        while (found := data.find(self._empty_part, begin)) >= 0:
+            last = found + 3
+            self._write(data[begin:last])
+            blocks = self._header_blocks
+            begin = last + 1
+            self._write(data[last:begin])
+            if self._header_blocks > blocks:  # else it is the end of some content
+                self._write(b"\r\n")
+        end = _begin_of_overlap(data, self._empty_part, begin)
+        self._held = data[end:]
+        self._write(data[begin:end])
+
+    def _write(self, data: bytes) -> None:
         try:
-            self._parser.write(chunk)
+            self._parser.write(data)
         except FormParserError as exc:
             raise _malformed(str(exc)) from None
 
@@ -384,6 +409,7 @@ class MultipartReader:
             raise _malformed("a part has a header that cannot be read") from None
 
     def _on_headers_finished(self) -> None:
+        self._header_blocks += 1
         part = self._part
         disposition = part.headers.get("Content-Disposition")
         if disposition is None:
@@ -467,6 +493,16 @@ class _Part:
         parameters = parse_options_header(self.headers.get("Content-Type"))[1]
         charset = parameters.get("charset", "").lower()
         return charset if charset in _FIELD_CHARSETS else "utf-8"
+
+
+def _begin_of_overlap(data: bytes, pattern: bytes, begin: int) -> int:
+    """Return where the end of ``data`` begins that ``pattern`` may go on from; else its length."""
+    at = max(begin, len(data) - len(pattern) + 1)
+    while (at := data.find(pattern[:1], at)) >= 0:
+        if pattern.startswith(data[at:]):
+            return at
+        at += 1
+    return len(data)
 
 
 def _do_all(work: list[Callable[[], object]]) -> None:
