@@ -74,9 +74,7 @@ class Dispatch:
         self._app = app
         self.router = router
         self._answer = router.answer
-        self._miss = plan.miss
-        self._foreign = plan.foreign
-        self.plan = plan
+        self.follow(plan)
         self._errors = Errors(app)
         self._extra: RawHeaders = [NOSNIFF] if app.config["CONTENT_TYPE_NOSNIFF"] else []
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
@@ -86,6 +84,10 @@ class Dispatch:
         self._session_headers = header_writer(app.session_interface)
         self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
         self._awaits_make_response = is_async_callable(app.make_response)
+
+    def follow(self, plan: Plan) -> None:
+        """Go by the endpoints of ``plan``, from the next request on."""
+        self._miss, self._foreign, self.plan = plan.miss, plan.foreign, plan
 
     def _json_headers(self) -> RawHeaders | None:
         """The headers of a value sent as JSON, unless the provider makes responses its own way."""

@@ -103,3 +103,48 @@ async def test_a_session_ends(app: Flask) -> None:
             await client.get("/end")
             client.cookies.set("session", name)
             assert (await client.get("/def")).text == "1"
+
+
+class WatchedCache(FileSystemCache):
+    """It notes whether it holds up an event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls: set[tuple[str, bool]] = set()
+        super().__init__(str(folder))
+        self.calls.clear()
+
+    def get(self, key: str) -> Any:
+        """Read a session."""
+        self._note("get")
+        return super().get(key)
+
+    def set(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Write a session."""
+        self._note("set")
+        return super().set(key, value, *args, **kwargs)
+
+    def _note(self, name: str) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self.calls.add((name, False))
+        else:
+            self.calls.add((name, True))
+
+
+async def test_the_store_is_asked_in_a_worker(tmp_path: Path) -> None:
+    """For ``async def`` views too: a slow store does not hold up the event loop."""
+    app = Flask(__name__)
+    store = WatchedCache(tmp_path / "sessions")
+    app.config.update(SESSION_TYPE="cachelib", SESSION_CACHELIB=store)
+    Session(app)
+
+    @app.get("/")
+    async def count() -> str:
+        session["seen"] = session.get("seen", 0) + 1
+        return str(session["seen"])
+
+    with serving(app) as url:
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert [(await client.get("/")).text for _ in "abc"] == ["1", "2", "3"]
+    assert store.calls == {("get", False), ("set", False)}

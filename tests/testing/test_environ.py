@@ -64,6 +64,13 @@ def test_the_builder_is_flasks(config: dict[str, Any], arguments: Any) -> None:
     assert ours["wsgi.input"].read() == b'{"a":1}'
 
 
+def test_a_path_may_lack_its_slash(app: Flask) -> None:
+    """Of the client that is Werkzeug's, as in Flask: there Werkzeug's request puts it in front."""
+    assert EnvironBuilder(app, "x?a=b").get_environ()["PATH_INFO"] == "/x"
+    assert EnvironBuilder(app, "").get_environ()["PATH_INFO"] == "/"
+    assert EnvironBuilder(app, "x", "http://base.org/root").get_environ()["PATH_INFO"] == "/x"
+
+
 def test_base_url_excludes_its_parts(app: Flask) -> None:
     """As for the clients."""
     with pytest.raises(TypeError, match="Pass base_url=, or subdomain="):

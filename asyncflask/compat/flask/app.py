@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import threading
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -22,10 +24,11 @@ from asyncflask.compat.flask.sessions import SecureCookieSessionInterface
 from asyncflask.compat.flask.sessions import SessionInterface as SessionInterface
 from asyncflask.compat.flask.wrappers import Request as Request
 from asyncflask.compat.flask.wrappers import Response as Response
+from asyncflask.compat.live import Changing, live
 from asyncflask.concurrency import running_loop
 from asyncflask.config import DEFAULT_CONFIG
 from asyncflask.ctx import current
-from asyncflask.life.plan import ErrorHandlers
+from asyncflask.life.plan import ErrorHandlers, Plan
 from asyncflask.registrar import exception_class_and_code
 from asyncflask.wsgi import WSGIAdapter
 from asyncflask.wsgi.scope import HOME
@@ -64,6 +67,7 @@ class Flask(core.Flask):
     default_config: Mapping[str, Any] = ImmutableDict({**DEFAULT_CONFIG, **_DEFAULTS})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._change_lock = threading.RLock()
         super().__init__(*args, **kwargs)
         # Servers look at this attribute to see what they have, and call the class's.
         self.__dict__["__call__"] = _asgi_3(weakref.ref(self))
@@ -87,6 +91,28 @@ class Flask(core.Flask):
         if scope["type"] == "http" and "wsgi.environ" not in scope:  # that comes from `wsgi_app`
             app, scope = self._adapter, {**scope, HOME: asyncio.get_running_loop()}
         await app(scope, receive, send)
+
+    def freeze(self) -> None:
+        """Start, as every application does; Flask's dictionaries can still be written afterwards.
+
+        What is written there counts from the next request on.
+        """
+        if self._has_started:
+            return
+        super().freeze()
+        changing = _changing(weakref.ref(self))
+        for name in self._declarations:
+            setattr(self, name, live(getattr(self, name), changing))
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """A block that changes what is declared; at its end the application goes by that."""
+        with self._change_lock:
+            yield
+            plan = Plan(self)
+            self.router.freeze(plan)
+            self.dispatch.follow(plan)
+            self.dispatch.sockets.follow(plan)
 
     def _before_async_code(self) -> list[BeforeRequestFunction]:
         return [_read_body]
@@ -145,6 +171,10 @@ def _asgi_3(app: weakref.ref[Any]) -> Callable[..., Awaitable[None]]:
         await Starlette.__call__(app(), scope, receive, send)  # type: ignore[arg-type]  # called
 
     return call
+
+
+def _changing(app: weakref.ref[Any]) -> Changing:
+    return lambda: app()._change()  # type: ignore[union-attr]  # whose they are
 
 
 async def _read_body() -> None:
