@@ -11,7 +11,6 @@ import inspect
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 import asyncflask.json as _json
@@ -119,6 +118,8 @@ class AppContext:
     loop: asyncio.AbstractEventLoop | None = None
     #: Drives the request between the loop and its worker, where it has ``def`` functions.
     journey: Journey[Any] | Detour[Any] | None = None
+    #: A test client keeps it: it is over, and what was pushed before it may be popped.
+    kept = False
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -236,7 +237,8 @@ class AppContext:
             self._leave(token)
 
     def _last_token(self) -> Token[AppContext]:
-        if not self._tokens or current.get(None) is not self:
+        here = current.get(None)
+        if not self._tokens or not (here is self or (here is not None and here.kept)):
             raise RuntimeError(
                 f"{self!r} cannot be popped: it is not the current context. Contexts are popped in "
                 "reverse order, in the thread or task that pushed them."
@@ -253,24 +255,14 @@ class AppContext:
         self.push()
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        exc: BaseException | None,
-        _tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _type: object, exc: BaseException | None, _tb: object) -> None:
         self.pop(exc)
 
     async def __aenter__(self) -> Self:
         self.push()
         return self
 
-    async def __aexit__(
-        self,
-        _type: type[BaseException] | None,
-        exc: BaseException | None,
-        _tb: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _type: object, exc: BaseException | None, _tb: object) -> None:
         await self.apop(exc)
 
     def __repr__(self) -> str:

@@ -181,8 +181,8 @@ class Response(SansIOResponse):
         return headers
 
     @headers.setter
-    def headers(self, value: Headers) -> None:
-        self._headers = value
+    def headers(self, value: HeadersValue | Headers) -> None:
+        self._headers = value if isinstance(value, Headers) else Headers(value)
 
     @property
     def status(self) -> str:

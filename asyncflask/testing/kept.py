@@ -53,6 +53,7 @@ class KeptContext:
         """Make the context of the last request current, if there was one."""
         context, self._last = self._last, None
         if context is not None:
+            context.kept = True
             self._pushed = context, current.set(context)
 
     def release(self) -> None:

@@ -45,7 +45,7 @@ def refuse(environ: dict[str, Any]) -> HTTPException | None:
 def scope_of(environ: dict[str, Any]) -> Scope:
     """Return the scope for a request. It has the environ too, as ``wsgi.environ``."""
     root = environ.get("SCRIPT_NAME", "").encode("latin-1").rstrip(b"/")
-    path = root + environ.get("PATH_INFO", "").encode("latin-1")
+    path = root + _path(environ).encode("latin-1")
     version = _VERSION.match(environ.get("SERVER_PROTOCOL", ""))
     return {
         "type": "http",
@@ -64,6 +64,12 @@ def scope_of(environ: dict[str, Any]) -> Scope:
         "extensions": {"http.response.pathsend": {}},
         "wsgi.environ": environ,
     }
+
+
+def _path(environ: dict[str, Any]) -> str:
+    path: str = environ.get("PATH_INFO", "")
+    # Middleware that takes a prefix of "/" away takes all that a path begins with.
+    return f"/{path}" if path and path[0] != "/" else path
 
 
 def _raw_path(environ: dict[str, Any], path: bytes, root: bytes) -> bytes:

@@ -80,6 +80,9 @@ def test_the_headers_given_are_the_headers() -> None:
     replaced = Headers({"X-B": "2"})
     response.headers = replaced
     assert response.headers is replaced
+    response.headers = {"X-C": "3", "X-D": ["4", "5"]}
+    assert list(response.headers) == [("X-C", "3"), ("X-D", "4"), ("X-D", "5")]
+    assert response.start_message()["headers"][0] == (b"x-c", b"3")
 
 
 def test_a_subclass_changes_the_defaults() -> None:

@@ -83,6 +83,18 @@ def test_the_sync_client_keeps_the_context(app: Flask, kind: str) -> None:
     assert not has_request_context()
 
 
+def test_a_context_from_before_the_request_may_end_first(app: Flask) -> None:
+    """What the client keeps is over, so it is in nobody's way; the client's end is later."""
+    with app.sync_test_client() as client:
+        with app.app_context() as context:
+            client.get("/def/1")
+            assert request.path == "/def/1"
+        assert not has_request_context()
+        with pytest.raises(RuntimeError, match="cannot be popped"):
+            context.pop()
+    assert app.extensions["ended"] == ["/def/1"]
+
+
 @pytest.mark.parametrize("kind", ["def", "async"])
 async def test_the_async_client_keeps_the_context(app: Flask, kind: str) -> None:
     """In the task that has made the request."""

@@ -49,6 +49,13 @@ class TestScope:
         assert scope["raw_path"] == b"/%C3%A9/%C3%BC%20x"
         assert scope_of(environ(PATH_INFO="/\xff"))["path"] == "/\udcff"
 
+    @pytest.mark.parametrize("root", ["", "/", "/root"])
+    def test_a_path_begins_with_a_slash(self, root: str) -> None:
+        """Middleware that moves a prefix of "/" to the script's name leaves none, as Werkzeug."""
+        scope = scope_of(environ(SCRIPT_NAME=root, PATH_INFO="a/b"))
+        assert scope["path"] == f"{root.rstrip('/')}/a/b"
+        assert scope["root_path"] == root.rstrip("/")
+
     @pytest.mark.parametrize("key", ["RAW_URI", "REQUEST_URI"])
     def test_the_path_as_it_was_sent(self, key: str) -> None:
         """Where the server tells, and middleware has not changed it."""
