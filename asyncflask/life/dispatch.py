@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, is_async_callable, keep_going, on_loop
 from asyncflask.ctx import ConnectionContext, RequestContext, current
@@ -50,12 +50,9 @@ _LENGTHS = [(b"content-length", b"%d" % size) for size in range(_FEW)]
 Plain = tuple["Message", "Message"]
 
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _asgi_3(function: F) -> F:
+def _asgi_3(function: Any) -> Any:
     """Say to asgiref, which middleware asks, that this is ASGI 3 though no coroutine function."""
-    function._asgi_single_callable = True  # type: ignore[attr-defined]
+    function._asgi_single_callable = True
     return function
 
 
@@ -193,14 +190,18 @@ class Dispatch:
             if LifeSignal.heard and appcontext_popped.receivers:
                 await announce(context, appcontext_popped)
 
-    async def _run_before(self, context: ConnectionContext) -> Any:
+    def _run_before(self, context: ConnectionContext) -> Awaitable[Any]:
         """Run what comes before the view; what it returns, unless None, answers the request."""
+        if self._opens_session or LifeSignal.heard:
+            return self._begin_and_preprocess(context)
+        return self._preprocess(context)
+
+    async def _begin_and_preprocess(self, context: ConnectionContext) -> Any:
         if LifeSignal.heard:
             LifeSignal.look_again()
         if appcontext_pushed.receivers:
             await announce(context, appcontext_pushed)
-        if self._opens_session or context.started.receivers:
-            await self._begin(context)
+        await self._begin(context)
         return await self._preprocess(context)
 
     async def _begin(self, context: ConnectionContext) -> None:
@@ -521,6 +522,5 @@ async def _finish_journey(journey: Journey[None]) -> None:
 
 def _returned_none(function: Any) -> TypeError:
     return TypeError(
-        f"The after_request function {name_of(function)!r} returned None. It has to return the "
-        "response, the one it was given or another."
+        f"The after_request function {name_of(function)!r} returned None, and not a response."
     )
