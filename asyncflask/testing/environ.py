@@ -48,8 +48,6 @@ class EnvironBuilder(test.EnvironBuilder):
         elif subdomain or url_scheme:
             raise TypeError("Pass base_url=, or subdomain= and url_scheme=, but not both")
         super().__init__(path, base_url, *args, **kwargs)
-        if not self.path.startswith("/"):  # what a server would get of it, as Werkzeug reads it
-            self.path = f"/{self.path}"
 
     def json_dumps(self, obj: Any, **kwargs: Any) -> str:
         """Serialize ``obj`` with the application's JSON provider."""
