@@ -832,6 +832,24 @@ async def test_a_plain_value_goes_out_with_the_cookie_that_a_response_has(
     assert "set-cookie" in dict(direct)
 
 
+@pytest.mark.parametrize("hook", [True, False])
+async def test_a_session_that_says_it_was_not_accessed_varies_nothing(hook: bool) -> None:
+    """Whoever looks at it on behalf of nobody takes that back."""
+    app = make_app()
+
+    @app.get("/")
+    async def index() -> str:
+        seen = session.get("user")
+        session.accessed = False
+        return str(seen)
+
+    if hook:
+        app.after_request(lambda response: response)
+    response = await app.test_client().get("/")
+    assert response.text == "None"
+    assert "vary" not in response.headers
+
+
 async def test_a_null_session_adds_nothing_to_a_plain_value() -> None:
     """It was read, and cannot be saved."""
     app = make_app()

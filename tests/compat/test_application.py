@@ -26,6 +26,7 @@ from asyncflask.compat.flask import (
     current_app,
     g,
     jsonify,
+    make_response,
     request,
     session,
 )
@@ -213,7 +214,17 @@ def careful(view: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-@pytest.mark.parametrize("decorator", [plain, careful])
+def heavy(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that makes a response of whatever the view returns."""
+
+    @functools.wraps(view)
+    def decorated(**kwargs: Any) -> Any:
+        return make_response(view(**kwargs))
+
+    return decorated
+
+
+@pytest.mark.parametrize("decorator", [plain, careful, heavy])
 async def test_forms_are_values_in_decorated_async_views(decorator: Any) -> None:
     """Although the decorated function is ``def``."""
     app = Flask("shop")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from asyncflask.compat.flask.sessions import SecureCookieSessionInterface
 from asyncflask.compat.flask.sessions import SessionInterface as SessionInterface
 from asyncflask.compat.flask.wrappers import Request as Request
 from asyncflask.compat.flask.wrappers import Response as Response
+from asyncflask.concurrency import running_loop
 from asyncflask.config import DEFAULT_CONFIG
 from asyncflask.ctx import current
 from asyncflask.life.plan import ErrorHandlers
@@ -101,6 +103,16 @@ class Flask(core.Flask):
             return await func(*args, **kwargs)
 
         return super().async_to_sync(call)
+
+    def make_response(self, rv: Any) -> Any:
+        """Turn a view's return value into a response.
+
+        A decorator that calls an ``async def`` view as if it were ``def`` has a coroutine, which is
+        run on the event loop while its worker waits.
+        """
+        if inspect.iscoroutine(rv) and running_loop() is None:
+            rv = self.async_to_sync(lambda: rv)()
+        return super().make_response(rv)
 
     def test_client(self, use_cookies: bool = True, **kwargs: Any) -> Any:
         """Return Werkzeug's client for ``def`` tests.
