@@ -390,7 +390,7 @@ class SecureCookieSessionInterface(SessionInterface):
         :raises TypeError: ``SECRET_KEY_FALLBACKS`` is not a list.
         """
         config = app.config
-        key = config["SECRET_KEY"]
+        key = config["SECRET_KEY"] or app.secret_key  # an attribute that a subclass may have
         if not key:
             return None
         fallbacks = config["SECRET_KEY_FALLBACKS"] or ()

@@ -917,3 +917,20 @@ async def test_an_interface_that_saves_its_own_way_gets_a_response(where: str) -
     response = await app.test_client().get("/")
     assert [type(each) for each in seen] == [Response]
     assert "set-cookie" in response.headers
+
+
+async def test_a_subclass_of_the_application_may_have_the_key() -> None:
+    """As an attribute of the class, as in Flask."""
+
+    class Shop(Flask):
+        secret_key = "key"
+
+    app = Shop(__name__)
+
+    @app.get("/")
+    async def index() -> str:
+        session["user"] = "Ann"
+        return ""
+
+    response = await app.test_client().get("/")
+    assert "session=" in response.headers["set-cookie"]

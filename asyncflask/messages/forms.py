@@ -313,35 +313,42 @@ class MultipartReader:
             self._feed(chunk)
             if self._disk_work:
                 await self._write_out()
-        self._write(self._held)  # what follows the closing boundary, if anything
         if self._begun and not self._ended:
             raise _malformed("it ends before its closing boundary")
 
     def _feed(self, chunk: bytes) -> None:
-        """Parse what has arrived, with the line break that the parser needs before a delimiter.
-
-        A part without content may lack it (RFC 2046, section 5.1.1): the one that ends its headers
-        belongs to the delimiter then. Werkzeug's test client writes such parts.
-        """
         data = self._held + chunk if self._held else chunk
+        pattern = self._empty_part
+        try:
+            begin = self._feed_empty_parts(data) if pattern in data else 0
+            # What the pattern may go on from waits for the next chunk.
+            end = max(begin, len(data) - len(pattern) + 1)
+            while (end := data.find(b"\r", end)) >= 0 and not pattern.startswith(data[end:]):
+                end += 1
+            if end < 0:
+                end = len(data)
+            self._held = data[end:]
+            self._parser.write(data[begin:end])
+        except FormParserError as exc:
+            raise _malformed(str(exc)) from None
+
+    def _feed_empty_parts(self, data: bytes) -> int:
+        """Parse ``data`` to the last delimiter that follows an empty line; return how far that is.
+
+        A part without content may lack the line break that the parser needs before a delimiter: the
+        one that ends its headers belongs to that then (RFC 2046, section 5.1.1). Werkzeug's test
+        client writes such parts.
+        """
         begin = 0
         while (found := data.find(self._empty_part, begin)) >= 0:
             last = found + 3
-            self._write(data[begin:last])
+            self._parser.write(data[begin:last])
             blocks = self._header_blocks
             begin = last + 1
-            self._write(data[last:begin])
+            self._parser.write(data[last:begin])
             if self._header_blocks > blocks:  # else it is the end of some content
-                self._write(b"\r\n")
-        end = _begin_of_overlap(data, self._empty_part, begin)
-        self._held = data[end:]
-        self._write(data[begin:end])
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._parser.write(data)
-        except FormParserError as exc:
-            raise _malformed(str(exc)) from None
+                self._parser.write(b"\r\n")
+        return begin
 
     async def _write_out(self) -> None:
         """Do what is due on disk, in a thread; after a cancellation that thread goes on."""
@@ -493,16 +500,6 @@ class _Part:
         parameters = parse_options_header(self.headers.get("Content-Type"))[1]
         charset = parameters.get("charset", "").lower()
         return charset if charset in _FIELD_CHARSETS else "utf-8"
-
-
-def _begin_of_overlap(data: bytes, pattern: bytes, begin: int) -> int:
-    """Return where the end of ``data`` begins that ``pattern`` may go on from; else its length."""
-    at = max(begin, len(data) - len(pattern) + 1)
-    while (at := data.find(pattern[:1], at)) >= 0:
-        if pattern.startswith(data[at:]):
-            return at
-        at += 1
-    return len(data)
 
 
 def _do_all(work: list[Callable[[], object]]) -> None:
