@@ -45,7 +45,11 @@ def refuse(environ: dict[str, Any]) -> HTTPException | None:
 def scope_of(environ: dict[str, Any]) -> Scope:
     """Return the scope for a request. It has the environ too, as ``wsgi.environ``."""
     root = environ.get("SCRIPT_NAME", "").encode("latin-1").rstrip(b"/")
-    path = root + environ.get("PATH_INFO", "").encode("latin-1")
+    path = environ.get("PATH_INFO", "").encode("latin-1")
+    if path and not path.startswith(b"/"):
+        # As Werkzeug reads it: its test client sends a path as it was written.
+        path = b"/" + path
+    path = root + path
     version = _VERSION.match(environ.get("SERVER_PROTOCOL", ""))
     return {
         "type": "http",
