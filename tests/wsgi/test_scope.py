@@ -49,6 +49,12 @@ class TestScope:
         assert scope["raw_path"] == b"/%C3%A9/%C3%BC%20x"
         assert scope_of(environ(PATH_INFO="/\xff"))["path"] == "/\udcff"
 
+    def test_a_path_without_its_first_slash_gets_it(self) -> None:
+        """Below its prefix, too."""
+        assert scope_of(environ(PATH_INFO="a"))["path"] == "/a"
+        assert scope_of(environ(PATH_INFO="a", SCRIPT_NAME="/p"))["path"] == "/p/a"
+        assert scope_of(environ(PATH_INFO="", SCRIPT_NAME="/p"))["path"] == "/p"
+
     @pytest.mark.parametrize("key", ["RAW_URI", "REQUEST_URI"])
     def test_the_path_as_it_was_sent(self, key: str) -> None:
         """Where the server tells, and middleware has not changed it."""
