@@ -243,3 +243,10 @@ def test_extensions_find_variables_by_werkzeugs_private_names() -> None:
     assert [name for is_dynamic, name in ours._trace if is_dynamic] == ["number", "name"]
     assert "".join(text for _, text in ours._trace) == "".join(text for _, text in theirs._trace)
     assert set(ours._converters) == set(theirs._converters)
+
+
+def test_converters_are_subclasses_of_werkzeugs() -> None:
+    """Extensions that describe an API tell by that what a variable is."""
+    theirs = werkzeug.Map().converters
+    for name, converter in Map().converters.items():
+        assert issubclass(converter, theirs[name])

@@ -30,6 +30,7 @@ from asyncflask.config import DEFAULT_CONFIG
 from asyncflask.ctx import current
 from asyncflask.life.plan import ErrorHandlers, Plan
 from asyncflask.registrar import exception_class_and_code
+from asyncflask.routing import Rule as Rule
 from asyncflask.wsgi import WSGIAdapter
 from asyncflask.wsgi.scope import HOME
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from werkzeug import wrappers
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from starlette.types import Message, Receive, Scope
+
+    from asyncflask.routing import Rule
 
 _READY = (ReadyMultiDict, ReadyCombinedMultiDict)
 
@@ -61,6 +64,15 @@ class Request(core_request.Request, wrappers.Request):  # type: ignore[misc]  # 
     """
 
     json_module: Any = json
+
+    @property
+    def url_rule(self) -> Rule | None:
+        """The rule that was matched, or None; it can be set, as Werkzeug's attribute."""
+        return super().url_rule
+
+    @url_rule.setter
+    def url_rule(self, rule: Rule | None) -> None:
+        self.scope["route"] = None if rule is None else SimpleNamespace(path=rule.rule, rule=rule)
 
     def __init__(
         self,
