@@ -119,6 +119,9 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
     test_app_class: type[TestApp] | None = None
     router: Router
     default_config: Mapping[str, Any] = DEFAULT_CONFIG
+    #: Whether URL value preprocessors run where hooks of their kind do, and after what is read
+    #: ahead. By default they run on the loop.
+    _preprocessors_are_hooks = False
 
     testing = ConfigAttribute[bool]("TESTING")
     secret_key = ConfigAttribute["str | bytes | None"]("SECRET_KEY")

@@ -223,6 +223,10 @@ def build_endpoint(
     names = (*inner, None)
     function, view = view, adapt(view)
     before = [*map(adapt, _gather(getattr(app, f"before_{kind}_funcs"), outer))]
+    preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
+    if app._preprocessors_are_hooks:
+        before = [*(_as_hook(name, function) for function in preprocessors), *before]
+        preprocessors = ()
     if name is not None and not is_socket and any(map(is_async_callable, (*before, view))):
         before = [*app._before_async_code(), *before]
     after = [*map(adapt, _gather(getattr(app, f"after_{kind}_funcs"), names, reverse=True))]
@@ -232,7 +236,6 @@ def build_endpoint(
     functions = (*before, view, *after, *teardown, *teardown_app, *steps.values())
     threaded = not all(map(is_async_callable, functions))
     prepare = on_journey if threaded else _unchanged
-    preprocessors = tuple(_gather(app.url_value_preprocessors, outer))
     return Endpoint(
         name=name,
         function=function,
@@ -250,6 +253,18 @@ def build_endpoint(
         direct=not (is_socket or after) and app._sends_plain_values(),
         has_end=is_socket or threaded or bool(teardown or teardown_app),
     )
+
+
+def _as_hook(name: str | None, preprocess: URLValuePreprocessor) -> Callable[[], Any]:
+    """Return what does, as a hook of its kind, what a URL value preprocessor does."""
+
+    def run() -> Any:
+        return preprocess(name, cast(ConnectionContext, current.get()).params)
+
+    async def run_on_loop() -> None:
+        await run()
+
+    return run_on_loop if is_async_callable(preprocess) else run
 
 
 def _opens_session_first(app: Flask) -> bool:

@@ -22,10 +22,13 @@ def default_response(app: Flask, exc: HTTPException) -> Response:
     """Return the response that stands for ``exc`` where no error handler answers it."""
     if isinstance(exc, RequestRedirect):
         return app.redirect(exc.new_url, exc.code)
-    if exc.response is not None:
-        return app.make_response(exc.response)
     connection = current_connection()
     scope: Any = None if connection is None else connection.scope
+    # A subclass may make its response in a way of its own, and not call `__init__`.
+    if type(exc).get_response is not HTTPException.get_response:
+        return app.make_response(exc.get_response((scope or {}).get("wsgi.environ")))
+    if exc.response is not None:
+        return app.make_response(exc.response)
     headers = Headers(exc.get_headers(None, scope))
     if connection is None or not (app.config["PROBLEM_DETAILS"] and _prefers_json(connection)):
         response = app.response_class(exc.get_body(None, scope), headers=headers)

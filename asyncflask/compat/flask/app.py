@@ -66,6 +66,7 @@ class Flask(core.Flask):
     session_interface = SecureCookieSessionInterface()
     test_client_class: type[FlaskClient] | None = None  # type: ignore[assignment]
     default_config: Mapping[str, Any] = ImmutableDict({**DEFAULT_CONFIG, **_DEFAULTS})
+    _preprocessors_are_hooks = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._change_lock = threading.RLock()
