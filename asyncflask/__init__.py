@@ -3,7 +3,7 @@
 The package is laid out in floors; imports at run time go only down:
 
     ext                                     extensions, which use the public names only
-    cli, compat                             the command; what `import flask` can give
+    cli, compat, migration                  the command; what `import flask` can give; the way over
     app                                     the application, which composes everything
     testing, devserver, wsgi, debug         tools that take the application as an argument
     life                                    what happens at start, in a request, at shutdown

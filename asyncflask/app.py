@@ -314,8 +314,8 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
 
         return respond(self, environ, start_response)
 
-    def _before_async_views(self) -> list[BeforeRequestFunction]:
-        """What runs before the hooks of ``async def`` views."""
+    def _before_async_code(self) -> list[BeforeRequestFunction]:
+        """What is awaited before the ``async def`` code of a request; more than once is no harm."""
         return []
 
     def _sends_plain_values(self) -> bool:

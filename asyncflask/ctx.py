@@ -357,7 +357,7 @@ class ConnectionContext(AppContext):
             if running_loop() is None and is_async_callable(open_session):
                 open_session = self.app.async_to_sync(open_session)
             session = open_session(self.app, self.connection)
-        if inspect.isawaitable(session):
+        if not isinstance(session, SecureCookieSession) and inspect.isawaitable(session):
             session.close()  # type: ignore[attr-defined]
             raise RuntimeError(
                 "This session interface opens its sessions asynchronously, which is done before "

@@ -76,16 +76,17 @@ class ReadOnlyDict(dict[Any, Any]):
 
     def __init__(self, declared: dict[Any, Any]) -> None:
         super().__init__({key: read_only(value) for key, value in declared.items()})
-        self._default: Callable[[], Any] | None = getattr(declared, "default_factory", None)
+        #: Makes what is missing, as for ``collections.defaultdict``.
+        self.default_factory: Callable[[], Any] | None = getattr(declared, "default_factory", None)
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     setdefault = update = pop = popitem = clear = _refuse
 
     def __missing__(self, key: Any) -> Any:
         # Extensions look up keys nobody registered, as in Flask's default dictionaries.
-        if self._default is None:
+        if self.default_factory is None:
             raise KeyError(key)
-        return read_only(self._default())
+        return read_only(self.default_factory())
 
 
 def read_only(declared: Any) -> Any:

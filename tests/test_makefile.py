@@ -45,6 +45,16 @@ def test_a_python_that_is_too_old_gets_one_sentence(target: str, tmp_path: Path)
     assert line.endswith("make PYTHON=/path/to/python.  Stop.")
 
 
+@pytest.mark.parametrize("target", ["test-ecosystem", "compatibility"])
+def test_other_peoples_packages_want_a_newer_one(target: str, tmp_path: Path) -> None:
+    """Quart does; the sentence says so before anything is installed."""
+    is_fitting = sys.version_info >= (3, 13)
+    (tmp_path / "python3").symlink_to(sys.executable)
+    result = make(tmp_path, target)
+    assert (result.returncode == 0) == is_fitting
+    assert (f"{target} needs CPython 3.13 or newer" in result.stderr) != is_fitting
+
+
 def test_no_python_at_all_is_told(tmp_path: Path) -> None:
     """The sentence is the same."""
     assert "found here: no Python." in make(tmp_path, "test").stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ import flask.sessions
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from itsdangerous import TimestampSigner, URLSafeTimedSerializer, base64_decode
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer, base64_decode
 from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
@@ -85,6 +86,68 @@ def test_cookies_are_flasks(data: dict[str, Any]) -> None:
             and ours.load_payload(written) == theirs.load_payload(written)
         )
         assert ours.loads(theirs.dumps(data)) == theirs.loads(ours.dumps(data))
+
+
+def outcome_of(serializer: Any, cookie: str, max_age: int | None) -> Any:
+    try:
+        return serializer.loads(cookie, max_age=max_age)
+    except BadData as error:
+        return type(error), str(error)
+
+
+@settings(max_examples=200)
+@given(
+    sessions,
+    st.sampled_from(["a key", "old", "foreign"]),
+    st.integers(-40, 40),
+    st.none() | st.just(20),
+    st.none() | st.tuples(st.integers(0, 200), st.sampled_from(".-_=+/aB9\u00fc")),
+)
+def test_what_is_wrong_with_a_cookie_is_what_itsdangerous_says(
+    data: dict[str, Any], key: str, age: int, max_age: int | None, change: tuple[int, str] | None
+) -> None:
+    """Forged, changed by a letter, of a former key, too old or from the future."""
+    ours = serializer_of(make_app(SECRET_KEY_FALLBACKS=["old"]))
+    theirs = serializer_of(make_flask(SECRET_KEY_FALLBACKS=["old"]))
+    with the_flask.app_context(), pytest.MonkeyPatch.context() as patch:
+        now = int(time.time())
+        patch.setattr(time, "time", lambda: now - age)
+        signer = make_app()
+        signer.secret_key = key
+        cookie: Any = serializer_of(signer).dumps(data)
+        patch.setattr(time, "time", lambda: now)
+        if change is not None:
+            place = change[0] % len(cookie)
+            cookie = cookie[:place] + change[1] + cookie[place + 1 :]
+        assert outcome_of(ours, cookie, max_age) == outcome_of(theirs, cookie, max_age)
+
+
+def test_another_kind_of_serializer_signs_too() -> None:
+    """One that writes bytes, as Flask's interface takes it; another salt goes the long way."""
+
+    class Reversed:
+        @staticmethod
+        def dumps(obj: Any) -> bytes:
+            return str(obj).encode()[::-1]
+
+        @staticmethod
+        def loads(data: bytes) -> str:
+            return data[::-1].decode()
+
+    class Interface(SecureCookieSessionInterface):
+        serializer: Any = Reversed
+
+    class FlasksInterface(flask.sessions.SecureCookieSessionInterface):
+        serializer: Any = Reversed
+
+    app, other = make_app(), make_flask()
+    app.session_interface, other.session_interface = Interface(), FlasksInterface()
+    for salt in (None, b"another"):
+        cookie: Any = serializer_of(app).dumps("abc", salt)
+        assert isinstance(cookie, bytes)
+        assert serializer_of(app).loads(cookie, salt=salt) == "abc"
+        assert serializer_of(other).loads(cookie, salt=salt) == "abc"
+    assert serializer_of(app).loads(serializer_of(app).dumps("abc")) == "abc"
 
 
 async def test_a_login_is_shared_with_a_flask_application() -> None:
@@ -719,3 +782,155 @@ def test_a_digest_of_ones_own_signs_cookies() -> None:
     app.session_interface = Interface()
     cookie = serializer_of(app).dumps({"user": "ada"})
     assert serializer_of(make_flask()).loads(cookie) == {"user": "ada"}
+
+
+# The way that needs no response.
+
+
+def give(session: Any) -> None:
+    session["user"] = "ada"
+
+
+def give_forever(session: Any) -> None:
+    session.permanent = True
+
+
+def give_text(session: Any) -> None:
+    session["text"] = "\u00e4" * 100
+
+
+@pytest.mark.parametrize("name", ["session", "s\u00e4ssion", "a=b"])
+@pytest.mark.parametrize(
+    "change",
+    [give, give_forever, give_text, lambda session: session.clear(), lambda session: len(session)],
+    ids=["set", "permanent", "long", "deleted", "read"],
+)
+async def test_a_plain_value_goes_out_with_the_cookie_that_a_response_has(
+    change: Change, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The headers are the same where hooks want to see a response, and where nobody does."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+
+    async def headers_of(*, hook: bool) -> list[tuple[str, str]]:
+        app = make_app(SESSION_COOKIE_NAME=name)
+
+        @app.get("/")
+        async def index() -> str:
+            session["seen"] = 1
+            change(session)
+            return "done"
+
+        if hook:
+            app.after_request(lambda response: response)
+        response = await app.test_client().get("/")
+        assert response.text == "done"
+        parts = response.headers.multi_items()
+        return sorted((key, re.sub("[0-9:]{8} GMT", "", value)) for key, value in parts)
+
+    direct = await headers_of(hook=False)
+    assert direct == await headers_of(hook=True)
+    assert "set-cookie" in dict(direct)
+
+
+@pytest.mark.parametrize("hook", [True, False])
+async def test_a_session_that_says_it_was_not_accessed_varies_nothing(hook: bool) -> None:
+    """Whoever looks at it on behalf of nobody takes that back."""
+    app = make_app()
+
+    @app.get("/")
+    async def index() -> str:
+        seen = session.get("user")
+        session.accessed = False
+        return str(seen)
+
+    if hook:
+        app.after_request(lambda response: response)
+    response = await app.test_client().get("/")
+    assert response.text == "None"
+    assert "vary" not in response.headers
+
+
+async def test_a_null_session_adds_nothing_to_a_plain_value() -> None:
+    """It was read, and cannot be saved."""
+    app = make_app()
+    app.secret_key = None
+
+    @app.get("/")
+    async def index() -> str:
+        return str(session.get("user"))
+
+    response = await app.test_client().get("/")
+    assert response.text == "None"
+    assert "vary" not in response.headers
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize("permanent", [True, False])
+@pytest.mark.parametrize("hook", [True, False])
+async def test_a_session_that_cannot_be_written_is_no_matter_for_error_handlers(
+    hook: bool, permanent: bool
+) -> None:
+    """As in Flask: the view has answered. A line break in the settings goes out nowhere."""
+    app = make_app(SESSION_COOKIE_NAME="a\r\nb")
+    app.testing = False
+
+    @app.get("/")
+    async def index() -> str:
+        session["seen"] = True
+        session.permanent = permanent
+        return "done"
+
+    @app.errorhandler(ValueError)
+    async def failed(error: ValueError) -> str:
+        raise AssertionError("the handler was asked")
+
+    if hook:
+        app.after_request(lambda response: response)
+    response = await app.test_client().get("/")
+    assert response.status_code == 500
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize("where", ["class", "instance"])
+async def test_an_interface_that_saves_its_own_way_gets_a_response(where: str) -> None:
+    """Whether its class or the instance has the method."""
+    seen: list[Any] = []
+
+    class Interface(SecureCookieSessionInterface):
+        def save_session(self, app: Any, session: Any, response: Any) -> None:
+            seen.append(response)
+            super().save_session(app, session, response)
+
+    app = make_app()
+    interface: Any = Interface()
+    if where == "instance":
+        save = Interface().save_session
+        interface = SecureCookieSessionInterface()
+        interface.save_session = save
+    app.session_interface = interface
+
+    @app.get("/")
+    async def index() -> str:
+        session["seen"] = True
+        return "done"
+
+    response = await app.test_client().get("/")
+    assert [type(each) for each in seen] == [Response]
+    assert "set-cookie" in response.headers
+
+
+async def test_a_subclass_of_the_application_may_have_the_key() -> None:
+    """As an attribute of the class, as in Flask."""
+
+    class Shop(Flask):
+        secret_key = "key"
+
+    app = Shop(__name__)
+
+    @app.get("/")
+    async def index() -> str:
+        session["user"] = "Ann"
+        return ""
+
+    response = await app.test_client().get("/")
+    assert "session=" in response.headers["set-cookie"]

@@ -1,9 +1,9 @@
 """The ``asyncflask`` command.
 
 ``locate`` finds the application, ``info`` holds what all commands share (``--app``, ``--debug``,
-``--env-file``), ``run``, ``shell`` and ``routes`` are the commands, ``parameters`` the types of
-their options, ``group`` puts them together with the application's own, and ``main`` is the command.
-``runner`` runs commands in tests.
+``--env-file``), ``run``, ``shell``, ``routes`` and ``migrate`` are the commands, ``parameters`` the
+types of their options, ``group`` puts them together with the application's own, and ``main`` is the
+command. ``runner`` runs commands in tests.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from asyncflask.cli.locate import locate_app as locate_app
 from asyncflask.cli.locate import prepare_import as prepare_import
 from asyncflask.cli.main import cli as cli
 from asyncflask.cli.main import main as main
+from asyncflask.cli.migrate import migrate_command as migrate_command
 from asyncflask.cli.parameters import CertParamType as CertParamType
 from asyncflask.cli.parameters import SeparatedPathType as SeparatedPathType
 from asyncflask.cli.routes import routes_command as routes_command

@@ -21,6 +21,7 @@ from asyncflask.cli.info import (
     version_option,
 )
 from asyncflask.cli.locate import NoAppException
+from asyncflask.cli.migrate import migrate_command
 from asyncflask.cli.routes import routes_command
 from asyncflask.cli.run import run_command
 from asyncflask.cli.shell import shell_command
@@ -33,7 +34,7 @@ class FlaskGroup(AppGroup):
 
     For a command of one's own: ``cli = FlaskGroup(create_app=create_app)``.
 
-    :param add_default_commands: whether there are ``run``, ``shell`` and ``routes``.
+    :param add_default_commands: whether there are ``run``, ``shell``, ``routes`` and ``migrate``.
     :param create_app: makes the application, instead of ``--app``; ``def`` or ``async def``.
     :param add_version_option: whether there is ``--version``.
     :param load_dotenv: whether ``.env`` and ``.flaskenv`` are read.
@@ -63,7 +64,7 @@ class FlaskGroup(AppGroup):
         self.load_dotenv = load_dotenv
         self.set_debug_flag = set_debug_flag
         if add_default_commands:
-            for command in (run_command, shell_command, routes_command):
+            for command in (run_command, shell_command, routes_command, migrate_command):
                 self.add_command(command)
         self._plugins_added = False
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+import msgspec
 from markupsafe import Markup
 from werkzeug.http import http_date, parse_date
 
@@ -20,6 +21,13 @@ from asyncflask.json.provider import FlaskJSONProvider
 
 #: Types that are JSON already; no tag of the standard ones asks for them.
 _PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+
+#: What msgspec writes as the standard library does, as long as all of it is ASCII.
+_ALIKE: frozenset[type] = frozenset({str, int, bool, type(None)})
+_TEXT: frozenset[type] = frozenset({str})
+
+_decode_flat = msgspec.json.Decoder().decode
+_encode_flat = msgspec.json.Encoder(order="sorted").encode
 
 # PERF: an encoder made once halves the cost against `json.dumps` with options (scenario: session).
 _encode = json.JSONEncoder(
@@ -262,8 +270,33 @@ class TaggedJSONSerializer:
 
         :raises TypeError: it holds an object that there is no tag for.
         """
-        return _encode(self.tag(value))
+        flat = self._dumps_flat(value) if type(value) is dict and self._plain else None
+        return _encode(self.tag(value)) if flat is None else flat
+
+    def _dumps_flat(self, value: dict[Any, Any]) -> str | None:
+        """Write a dictionary in which nothing needs a tag; None if something may.
+
+        PERF: a tenth of the cost (scenario: session).
+        """
+        if not (
+            _ALIKE.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
+        ):
+            return None
+        try:
+            text = _encode_flat(value)
+        except ValueError:  # half of a surrogate pair
+            return None
+        # The only key may look like a tag, and so have to be tagged.
+        return text.decode() if text.isascii() and not text.startswith(b'{" ') else None
 
     def loads(self, value: str | bytes) -> Any:
         """Return what :meth:`dumps` was given."""
-        return self._decode(value if isinstance(value, str) else value.decode())
+        text = value if isinstance(value, str) else value.decode()
+        # PERF: tags begin with a space, which could be escaped. Without both there are none: a
+        # tenth of the cost (scenario: session).
+        if self._plain and '" ' not in text and "\\" not in text:
+            try:
+                return _decode_flat(text)
+            except ValueError:  # not JSON, or the standard library's: it decides
+                pass
+        return self._decode(text)

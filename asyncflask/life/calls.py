@@ -19,7 +19,9 @@ from asyncflask.concurrency import (
     in_worker,
     is_async_callable,
     on_loop,
+    running_loop,
 )
+from asyncflask.ctx import current
 
 if TYPE_CHECKING:
     from blinker import Signal
@@ -39,18 +41,23 @@ def on_journey(function: Callable[..., Any]) -> AsyncFunction:
     if is_async_callable(function):
 
         async def run_on_loop(*args: Any, **kwargs: Any) -> Any:
-            await on_loop
+            if running_loop() is None:
+                await on_loop
             return await function(*args, **kwargs)
 
         return _named(run_on_loop, function)
 
     async def run_in_worker(*args: Any, **kwargs: Any) -> Any:
-        await in_worker
+        # PERF: who is there already need not ask, which goes through all coroutines outside of this
+        # one (scenario: `def` hooks).
+        if running_loop() is not None:
+            await in_worker
         result = function(*args, **kwargs)
-        # PERF: a third of what `inspect.iscoroutine` takes (benchmarks.flask_applications: hooks).
         if result.__class__ is CoroutineType:
             # A plain decorator around an `async def` function.
             await on_loop
+            for prepare in current.get().app._before_async_code():
+                await prepare()
             result = await result
         return result
 
@@ -86,6 +93,7 @@ async def call_function(
 
 async def settle(context: AppContext, result: Any) -> Any:
     """Return the result of an inline call, awaited on the loop if it is awaitable."""
+    # PERF: most calls give None; what else they give is looked at the long way (scenario: hooks).
     if result is not None and inspect.isawaitable(result):
         if _is_driven(context):
             await on_loop

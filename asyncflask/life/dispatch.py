@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, is_async_callable, keep_going, on_loop
 from asyncflask.ctx import ConnectionContext, RequestContext, current
@@ -20,6 +20,7 @@ from asyncflask.life.problem import default_response
 from asyncflask.life.streaming import Sender, Stream, TooSlowError, in_time
 from asyncflask.life.teardown import name_of, receivers, run_all
 from asyncflask.messages.response import NOSNIFF, RawHeaders, Response, has_body
+from asyncflask.sessions import header_writer
 from asyncflask.signals import (
     LifeSignal,
     appcontext_popped,
@@ -49,12 +50,9 @@ _LENGTHS = [(b"content-length", b"%d" % size) for size in range(_FEW)]
 Plain = tuple["Message", "Message"]
 
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _asgi_3(function: F) -> F:
+def _asgi_3(function: Any) -> Any:
     """Say to asgiref, which middleware asks, that this is ASGI 3 though no coroutine function."""
-    function._asgi_single_callable = True  # type: ignore[attr-defined]
+    function._asgi_single_callable = True
     return function
 
 
@@ -73,17 +71,20 @@ class Dispatch:
         self._app = app
         self.router = router
         self._answer = router.answer
-        self._miss = plan.miss
-        self._foreign = plan.foreign
-        self.plan = plan
+        self.follow(plan)
         self._errors = Errors(app)
         self._extra: RawHeaders = [NOSNIFF] if app.config["CONTENT_TYPE_NOSNIFF"] else []
         self._html: RawHeaders = [(b"content-type", b"text/html; charset=utf-8"), *self._extra]
         self._json = self._json_headers()
         self._opens_session = plan.opens_session_first
         self._saves_all = app.session_interface.each_request
+        self._session_headers = header_writer(app.session_interface)
         self._timeout: float | None = app.config["RESPONSE_TIMEOUT"]
         self._awaits_make_response = is_async_callable(app.make_response)
+
+    def follow(self, plan: Plan) -> None:
+        """Go by the endpoints of ``plan``, from the next request on."""
+        self._miss, self._foreign, self.plan = plan.miss, plan.foreign, plan
 
     def _json_headers(self) -> RawHeaders | None:
         """The headers of a value sent as JSON, unless the provider makes responses its own way."""
@@ -162,7 +163,7 @@ class Dispatch:
                     value = await endpoint.view(**context.params)
                 if endpoint.direct and not (
                     context.after_functions is not None
-                    or context._session is not None
+                    or (context._session is not None and self._session_headers is None)
                     or LifeSignal.heard
                 ):
                     answer = self._plain(context, value)
@@ -189,14 +190,18 @@ class Dispatch:
             if LifeSignal.heard and appcontext_popped.receivers:
                 await announce(context, appcontext_popped)
 
-    async def _run_before(self, context: ConnectionContext) -> Any:
+    def _run_before(self, context: ConnectionContext) -> Awaitable[Any]:
         """Run what comes before the view; what it returns, unless None, answers the request."""
+        if self._opens_session or LifeSignal.heard:
+            return self._begin_and_preprocess(context)
+        return self._preprocess(context)
+
+    async def _begin_and_preprocess(self, context: ConnectionContext) -> Any:
         if LifeSignal.heard:
             LifeSignal.look_again()
         if appcontext_pushed.receivers:
             await announce(context, appcontext_pushed)
-        if self._opens_session or context.started.receivers:
-            await self._begin(context)
+        await self._begin(context)
         return await self._preprocess(context)
 
     async def _begin(self, context: ConnectionContext) -> None:
@@ -312,8 +317,12 @@ class Dispatch:
         length = _LENGTHS[size] if size < _FEW else (b"content-length", b"%d" % size)
         if context.scope["method"] == "HEAD":
             body = b""
+        headers = [*headers, length]
+        if self._session_headers is not None and context._session is not None:
+            context.answered = True
+            headers += self._session_headers(self._app, context._session)
         return (
-            {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
+            {"type": "http.response.start", "status": 200, "headers": headers},
             {"type": "http.response.body", "body": body},
         )
 
@@ -513,6 +522,5 @@ async def _finish_journey(journey: Journey[None]) -> None:
 
 def _returned_none(function: Any) -> TypeError:
     return TypeError(
-        f"The after_request function {name_of(function)!r} returned None. It has to return the "
-        "response, the one it was given or another."
+        f"The after_request function {name_of(function)!r} returned None, and not a response."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Host, Match, Mount
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 #: Where the scope has the prefix below which an application is mounted.
 _PREFIX = {"root_path", "app_root_path"}
+
+#: In the lifespan of a mounted application: the states of all that the outermost of its hosts has
+#: started so far, by identity. What is mounted below several of them runs once.
+_started: ContextVar[dict[int, dict[str, Any]]] = ContextVar("asyncflask.mounted")
 
 _log = logging.getLogger("asyncflask")
 
@@ -119,12 +124,19 @@ class MountedLifespans:
         return inner
 
     def lifespans(self, routes: Iterable[BaseRoute]) -> Iterator[MountedLifespan]:
-        """Give the lifespan of each application that is mounted by ``routes``, once."""
+        """Give the lifespan of each application that is mounted by ``routes``, once.
+
+        Not of those that a host of ours has started elsewhere; their state is shared.
+        """
+        started = _started.get({})
         for key, route in {id(_bare(route)): route for route in _mounted(routes)}.items():
-            place = route.path if isinstance(route, Mount) else route.host
-            lifespan = MountedLifespan(route.app, place)
-            self._states[key] = lifespan.state
-            yield lifespan
+            state = started.get(key)
+            if state is None:
+                place = route.path if isinstance(route, Mount) else route.host
+                lifespan = MountedLifespan(route.app, place, started)
+                state = started[key] = lifespan.state
+                yield lifespan  # before the next is looked for: it may be mounted in this one, too
+            self._states[key] = state
 
 
 def _mounted(routes: Iterable[BaseRoute]) -> Iterator[Mount | Host]:
@@ -147,12 +159,14 @@ class MountedLifespan(Lifespan):
 
     :param app: the ASGI application.
     :param place: where it is mounted, for messages.
+    :param beside: the states of all that run in the outermost host.
     """
 
-    def __init__(self, app: ASGIApp, place: str) -> None:
+    def __init__(self, app: ASGIApp, place: str, beside: dict[int, dict[str, Any]]) -> None:
         self.state: dict[str, Any] = {}
         super().__init__(app, self.state)
         self._place = place
+        self._beside = beside
         self._started = False
 
     async def start(self) -> None:
@@ -182,6 +196,10 @@ class MountedLifespan(Lifespan):
         """
         if self._started:
             await super().stop()
+
+    async def _call(self) -> None:
+        _started.set(self._beside)  # for this task, and so for what it starts
+        await super()._call()
 
     def __str__(self) -> str:
         return f"The application mounted at {self._place!r}"

@@ -227,8 +227,8 @@ def build_endpoint(
     if app._preprocessors_are_hooks:
         before = [*(_as_hook(name, function) for function in preprocessors), *before]
         preprocessors = ()
-    if name is not None and is_async_callable(view) and not is_socket:
-        before = [*app._before_async_views(), *before]
+    if name is not None and not is_socket and any(map(is_async_callable, (*before, view))):
+        before = [*app._before_async_code(), *before]
     after = [*map(adapt, _gather(getattr(app, f"after_{kind}_funcs"), names, reverse=True))]
     teardown = [*map(adapt, _gather(getattr(app, f"teardown_{kind}_funcs"), names, reverse=True))]
     teardown_app = [*map(adapt, reversed(app.teardown_appcontext_funcs))]

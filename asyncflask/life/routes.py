@@ -176,15 +176,14 @@ class Router(StarletteRouter):
         return [*self._hosts, *compiled, *self._foreign, *(r.target for r in build_only)]
 
     def freeze(self, plan: Plan) -> None:
-        """Compile the table and give every route its endpoint."""
+        """Compile the table and give every route its endpoint; once more where they change."""
         self.compile()
         self._refuse_host = HostGuard(self.flask.config["TRUSTED_HOSTS"]).refuse
         for route in self.routes:
             if isinstance(route, RuleRoute):
                 route.prepared = plan.endpoint_of(route.rule)
-                on_loop = plan.endpoints_on_loop(route.name)
-                if on_loop and not route.rule.websocket:
-                    route.rule.target = _ByMethod(route, on_loop)
+                on_loop = {} if route.rule.websocket else plan.endpoints_on_loop(route.name)
+                route.rule.target = _ByMethod(route, on_loop) if on_loop else route
                 if route.rule.provide_automatic_options:
                     route.prepared_options = plan.options_for(route.prepared)
         self._find_beforehand()

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
     from werkzeug.exceptions import HTTPException
 
-    from asyncflask.app import Flask
     from asyncflask.life.plan import Endpoint, Plan
-    from asyncflask.life.routes import Found, Router
+    from asyncflask.life.routes import Found
     from asyncflask.messages.response import Response
 
 #: Close codes (RFC 6455, 7.4.1 and its registry) for statuses; else 1008 for 4xx, 1011 for 5xx.
@@ -47,10 +46,9 @@ def close_code(status: int) -> int:
 class Sockets(Dispatch):
     """Handles the WebSockets of one application, as its base handles the requests."""
 
-    def __init__(self, app: Flask, router: Router, plan: Plan) -> None:
-        super().__init__(app, router, plan)
-        self._miss = plan.websocket_miss
-        self._foreign = plan.websocket_foreign
+    def follow(self, plan: Plan) -> None:
+        """Go by the endpoints of ``plan``, from the next handshake on."""
+        self._miss, self._foreign, self.plan = plan.websocket_miss, plan.websocket_foreign, plan
 
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one WebSocket, from the handshake to the last teardown function."""

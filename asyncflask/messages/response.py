@@ -265,20 +265,18 @@ class Response(SansIOResponse):
         return self.response.decode() if as_text else self.response
 
     def iter_encoded(self) -> Iterator[bytes]:
-        """Yield the pieces of the body as bytes.
+        """Yield the pieces of the body as bytes: of the body that it has now, as Werkzeug's does.
 
         :raises RuntimeError: the body is an async iterable.
         """
         if isinstance(self.response, bytes):
-            yield self.response
-        elif isinstance(self.response, AsyncIterable):
+            return iter((self.response,))
+        if isinstance(self.response, AsyncIterable):
             raise RuntimeError(
                 "The body of this response is an async iterable. Read it first, with "
                 "'await response.get_data()'."
             )
-        else:
-            for chunk in self.response:
-                yield encode_chunk(chunk)
+        return map(encode_chunk, self.response)
 
     def calculate_content_length(self) -> int | None:
         """Return the number of bytes of a body that is here, else None."""

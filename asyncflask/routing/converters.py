@@ -2,7 +2,8 @@
 
 Classes written for Werkzeug's ``BaseConverter`` work: ``regex``, ``weight``, ``part_isolating``,
 ``to_python`` (raising ``ValidationError``) and ``to_url``. The built-in ones differ from Werkzeug's
-in that numbers are ASCII digits of bounded length.
+in that numbers are ASCII digits of bounded length; they are subclasses of Werkzeug's, by which
+extensions that describe an API tell what a variable is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.routing import converters as werkzeug
 
 #: Longest number in digits. 640 is the least that ``sys.set_int_max_str_digits`` accepts, so that
 #: ``int()`` of a matched text never raises.
@@ -48,7 +50,7 @@ def _regex_parser(converter: BaseConverter) -> Parser:
     return parse
 
 
-class UnicodeConverter(BaseConverter):
+class UnicodeConverter(werkzeug.UnicodeConverter):
     """A text without slashes: ``<name>``, ``<string(length=2):lang>``.
 
     :param map: the map, as for every converter.
@@ -88,7 +90,7 @@ class UnicodeConverter(BaseConverter):
         return parse_any_length if (least, most) == (1, None) else parse
 
 
-class AnyConverter(BaseConverter):
+class AnyConverter(werkzeug.AnyConverter):
     """One of the texts listed: ``<any(about, help, "foo,bar"):page>``.
 
     :param map: the map.
@@ -114,20 +116,17 @@ class AnyConverter(BaseConverter):
     def to_url(self, value: Any) -> str:
         """Return ``value`` as text; ``ValueError`` names the allowed ones if it is none of them."""
         if str(value) in self.items:
-            return super().to_url(value)
+            # Werkzeug's own class leaves spaces and the like as they are.
+            return BaseConverter.to_url(self, value)
         valid = ", ".join(repr(item) for item in sorted(self.items))
         raise ValueError(f"{str(value)!r} is not one of {valid}.")
 
 
-class PathConverter(BaseConverter):
+class PathConverter(werkzeug.PathConverter):
     """A text that may have slashes, but not as its first character: ``<path:page>/edit``."""
 
-    part_isolating = False
-    regex = "[^/].*?"
-    weight = 200
 
-
-class NumberConverter(BaseConverter):
+class NumberConverter(werkzeug.NumberConverter):
     """What ``int`` and ``float`` share.
 
     :param map: the map.
@@ -150,8 +149,8 @@ class NumberConverter(BaseConverter):
     ) -> None:
         super().__init__(map)
         self.fixed_digits = fixed_digits
-        self.min = min
-        self.max = max
+        self.min = min  # type: ignore[assignment]  # a whole number for Werkzeug, which gives others
+        self.max = max  # type: ignore[assignment]
         self.signed = signed
         if signed:
             self.regex = f"-?{self.regex}"
@@ -172,7 +171,7 @@ class NumberConverter(BaseConverter):
         return str(self.num_convert(value)).zfill(self.fixed_digits)
 
 
-class IntegerConverter(NumberConverter):
+class IntegerConverter(NumberConverter, werkzeug.IntegerConverter):
     """A whole number of ASCII digits: ``<int:id>``, ``<int(min=1, signed=True):offset>``."""
 
     regex = f"[0-9]{{1,{MAX_DIGITS}}}"
@@ -191,7 +190,7 @@ class IntegerConverter(NumberConverter):
         return parse
 
 
-class FloatConverter(NumberConverter):
+class FloatConverter(NumberConverter, werkzeug.FloatConverter):
     """A number with a decimal point: ``<float:price>``, ``<float(signed=True):lat>``.
 
     :param map: the map.
@@ -221,7 +220,7 @@ class FloatConverter(NumberConverter):
         return digits if "." in digits else f"{digits}.0"
 
 
-class UUIDConverter(BaseConverter):
+class UUIDConverter(werkzeug.UUIDConverter):
     """A UUID in its usual form: ``<uuid:id>``."""
 
     regex = r"[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}"

@@ -101,6 +101,21 @@ class Rule:
         """Whether it does not end with a slash."""
         return not self.is_branch
 
+    @property
+    def _converters(self) -> dict[str, BaseConverter]:
+        # Werkzeug's name, and the next one: extensions that describe an API look there.
+        return self.converters
+
+    @property
+    def _trace(self) -> list[tuple[bool, str]]:
+        return [
+            (False, "|"),
+            *(
+                (True, token.name) if isinstance(token, Variable) else (False, token)
+                for token in parse_rule(self.rule)
+            ),
+        ]
+
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that make an equal rule."""
         return {

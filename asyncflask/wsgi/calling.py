@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from asyncflask.concurrency import wait_for
 from asyncflask.messages.response import has_body
+from asyncflask.wsgi.framing import Framing
 from asyncflask.wsgi.scope import CHUNK_SIZE, HOP_BY_HOP
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from asyncflask.wsgi.adapter import WSGIApp
     from asyncflask.wsgi.input import Input
 
-_STATUS = re.compile(r"([1-9]\d\d)(?: [^\x00-\x1f\x7f]*)?")
+# Not 1xx: what comes behind it would be taken for the response.
+_STATUS = re.compile(r"([2-9]\d\d)(?: [^\x00-\x1f\x7f]*)?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00\r\n]*")
 
@@ -82,6 +84,7 @@ class Call:
         self._status = 0
         self._headers: _Headers = []
         self._started = False
+        self._framing: Framing  # since the start
         self._bodiless = environ["REQUEST_METHOD"] == "HEAD"
 
     def run(self) -> None:
@@ -115,8 +118,7 @@ class Call:
                 raise _GoneError
             if self._write(chunk) and self._bodiless:
                 break
-        if not self._started:
-            self._start()
+        self._begin(b"", is_last=True)
         self._pass_on({"type": "http.response.body"})
 
     def _send_whole(self, chunk: bytes) -> None:
@@ -124,7 +126,7 @@ class Call:
         named = any(name.lower() == "content-length" for name, _ in self._headers)
         if not (named or self._bodiless) and has_body(self._status):
             self._headers.append(("Content-Length", str(len(chunk))))
-        self._start()
+        self._begin(chunk, is_last=True)
         body = b"" if self._bodiless else chunk
         self._pass_on({"type": "http.response.body", "body": body})
 
@@ -154,22 +156,27 @@ class Call:
         _check_chunk(chunk)
         if not chunk:
             return False
-        if not self._started:
-            self._start()
+        self._begin(chunk, is_last=False)
         if not self._bodiless:
             self._pass_on({"type": "http.response.body", "body": chunk, "more_body": True})
         return True
 
-    def _start(self) -> None:
+    def _begin(self, chunk: bytes, *, is_last: bool) -> None:
+        """Before a piece of the body: send status and headers if it is the first and fits them."""
+        if self._started:
+            self._framing.count(chunk, is_last=is_last)
+            return
         if not self._status:
             raise ProtocolError("The WSGI application has not called start_response().")
         self._bodiless = self._bodiless or not has_body(self._status)
-        self._started = True
         headers = [
             (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
             for name, value in self._headers
         ]
         headers = [pair for pair in headers if pair[0] not in HOP_BY_HOP]
+        self._framing = Framing(headers, bodiless=self._bodiless)
+        self._framing.count(chunk, is_last=is_last)
+        self._started = True
         start = {"type": "http.response.start", "status": self._status, "headers": headers}
         self._pass_on(start)
 

@@ -8,6 +8,8 @@ import logging
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from asyncflask.concurrency import Worker
+from asyncflask.messages.response import has_body
+from asyncflask.wsgi.framing import Framing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Scope
@@ -128,16 +130,26 @@ class Exchange:
     async def _run(self) -> None:
         try:
             await self._app(self._scope, self._receive, self._send)
+            if self._cut_off and not self.status:  # who hears of that need not answer
+                self.status, self.headers = 400, [(b"Content-Type", b"text/plain")]
+                self.complete = True
         except BaseException as exc:  # raised out of a task, some would stop the loop
-            self._error = exc
-            if self._left:
-                _log.debug("The application has failed without a client", exc_info=exc)
-            elif self.complete and not self._propagate:
-                _log.error("The application has failed after its response", exc_info=exc)
+            self._fail(exc)
         finally:
             self.over = True
             if self._alone:
                 self._stop_worker()
+
+    def _fail(self, exc: BaseException) -> None:
+        if isinstance(exc, asyncio.CancelledError):  # raised in a thread, it would end the server
+            self._error = RuntimeError("The request was cancelled, by no client.")
+            self._error.__cause__ = exc
+        else:
+            self._error = exc
+        if self._left:
+            _log.debug("The application has failed without a client", exc_info=exc)
+        elif self.complete and not self._propagate:
+            _log.error("The application has failed after its response", exc_info=exc)
 
     async def _receive(self) -> Message:
         if not (self._received or self._cut_off):
@@ -170,10 +182,14 @@ class Exchange:
             raise OSError("The client has gone")
         kind = message["type"]
         if kind == "http.response.start" and not self.status:
-            self.status = message["status"]
-            self.headers = list(message.get("headers", ()))
+            headers = list(message.get("headers", ()))
+            bodiless = self._scope["method"] == "HEAD" or not has_body(message["status"])
+            self._framing = Framing(headers, bodiless=bodiless)
+            self.status, self.headers = message["status"], headers
         elif kind == "http.response.body" and self.status and not self.complete:
-            await self._pass_on(message.get("body", b""), message.get("more_body", False))
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            self._framing.count(chunk, is_last=not more)
+            await self._pass_on(chunk, more)
         elif kind == "http.response.pathsend" and self.status and not self.complete:
             self._open(message["path"])
             self.complete = True

@@ -6,10 +6,21 @@ import asyncio
 import io
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.exceptions import ClientDisconnected
+
 from asyncflask.concurrency import wait_for
 
 if TYPE_CHECKING:
     from starlette.types import Receive
+
+
+class UnfinishedError(ClientDisconnected, OSError):
+    """The client has gone before the end of its request.
+
+    What files raise; and, for applications made with Werkzeug, a 400 and no failure of theirs.
+    """
+
+    description = "The client has gone before the end of its request."
 
 
 class Input:
@@ -75,14 +86,14 @@ class Input:
             elif self._complete:
                 return b""
             elif self.gone:
-                raise OSError("The client has gone before the end of its request")
+                raise UnfinishedError
             else:
                 await self._next_change()
 
     def next_chunk(self) -> bytes:
         """Return the next bytes, none at the end. In a thread, which waits.
 
-        :raises OSError: the client has gone before the end.
+        :raises UnfinishedError: the client has gone before the end.
         """
         return wait_for(self._next, self._loop)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import inspect
 import threading
@@ -25,6 +26,7 @@ from asyncflask.compat.flask import (
     current_app,
     g,
     jsonify,
+    make_response,
     request,
     session,
 )
@@ -190,6 +192,73 @@ async def test_forms_and_json_are_values_in_async_views() -> None:
     for value in ({"c": 1}, [1, 2]):
         response = await client.post("/", json=value)
         assert response.json == {"form": {}, "values": {}, "json": value}
+
+
+def plain(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that knows nothing of ``async def``."""
+
+    @functools.wraps(view)
+    def decorated(**kwargs: Any) -> Any:
+        return view(**kwargs)
+
+    return decorated
+
+
+def careful(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator of the kind that Flask's extensions have."""
+
+    @functools.wraps(view)
+    def decorated(**kwargs: Any) -> Any:
+        return current_app.ensure_sync(view)(**kwargs)
+
+    return decorated
+
+
+def heavy(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that makes a response of whatever the view returns."""
+
+    @functools.wraps(view)
+    def decorated(**kwargs: Any) -> Any:
+        return make_response(view(**kwargs))
+
+    return decorated
+
+
+@pytest.mark.parametrize("decorator", [plain, careful, heavy])
+async def test_forms_are_values_in_decorated_async_views(decorator: Any) -> None:
+    """Although the decorated function is ``def``."""
+    app = Flask("shop")
+
+    @app.post("/")
+    @decorator
+    async def view() -> Any:
+        return request.form["a"]
+
+    assert (await FlaskClient(app).post("/", data={"a": "b"})).text == "b"
+
+
+async def test_forms_are_values_in_async_hooks() -> None:
+    """Before a ``def`` view, too."""
+    app = Flask("shop")
+    app.post("/")(lambda: str(g.found))
+
+    @app.before_request
+    async def hook() -> None:
+        g.found = request.form["a"]
+
+    assert (await FlaskClient(app).post("/", data={"a": "b"})).text == "b"
+
+
+def test_an_async_function_is_made_a_plain_one_outside_of_requests() -> None:
+    """As by commands."""
+    app = Flask("shop")
+
+    async def function() -> str:
+        return "done"
+
+    assert app.ensure_sync(function)() == "done"
+    with app.app_context():
+        assert app.ensure_sync(function)() == "done"
 
 
 async def test_json_of_other_kinds_has_to_be_awaited() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -152,6 +152,47 @@ async def test_streamed_responses_are_sent_by_the_framework() -> None:
     """Their class has a ``__call__`` of its own, which is not in the way."""
     app = Flask("shop")
     app.get("/")(lambda: Response(pieces()))
+    assert (await FlaskClient(app).get("/")).text == "ab"
+
+
+@pytest.mark.parametrize("body", ["def", "async"])
+async def test_a_stream_can_be_wrapped_by_a_hook(body: str) -> None:
+    """Pieces are taken from the body that the response had, on the loop if they come from there."""
+    app = Flask("shop")
+
+    def in_def() -> Iterator[str]:
+        yield "a"
+        yield "b"
+
+    app.get("/")(lambda: Response(in_def() if body == "def" else pieces()))
+
+    @app.after_request
+    def shout(response: Response) -> Response:
+        response.response = (chunk.upper() for chunk in response.iter_encoded())
+        return response
+
+    assert (await FlaskClient(app).get("/")).text == "AB"
+
+
+class Pieces:
+    """An async iterable that cannot be closed."""
+
+    def __init__(self) -> None:
+        self._left = ["b", "a"]
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> str:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
+async def test_any_async_iterable_can_be_pulled() -> None:
+    """Also one without ``aclose``."""
+    app = Flask("shop")
+    app.get("/")(lambda: b"".join(Response(Pieces()).iter_encoded()))
     assert (await FlaskClient(app).get("/")).text == "ab"
 
 

@@ -1,38 +1,29 @@
-"""The table of ``docs/compatibility.md``, made of what the tests in this folder have found out."""
+"""Tables of what works with other people's packages, made of what tests with them have found out.
+
+A conftest makes a :class:`Table` and registers it as a plugin of pytest. Every test of its folder
+says which neighbours it is with, and its result is counted in their rows:
+
+    @pytest.mark.neighbour("Starlette", kind="host")
+    @pytest.mark.neighbour("Socket.IO", kind="mounted", package="python-socketio")
+
+What is known not to work is marked ``xfail``, and its reason stands in the table. A test that runs
+a package's own tests says how they ended, with ``record_property("own tests", "51 of 52")``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "compatibility.md"
-
-#: The kinds of neighbours, in the order of the document, and the headings of their tables.
-KINDS = {
-    "host": "Mounted in",
-    "mounted": "Mounted inside",
-    "middleware": "Middleware",
-    "instrumentation": "Instrumentation",
-    "tool": "Tools for Starlette",
-    "ASGI server": "ASGI servers",
-    "WSGI server": "WSGI servers",
-    "WSGI application": "WSGI applications inside",
-}
-
-HEAD = """\
-# Compatibility
-
-Each neighbour in these tables is installed and used by tests, with a real server and a real client
-where that matters. `make test-ecosystem` runs them; `make compatibility` writes this page from what
-they find. A test that fails for a known reason is counted, and the reason given.
-"""
+import pytest
 
 
 @dataclass
 class Neighbour:
-    """A row of the table: somebody else's package, and how the tests with it have ended."""
+    """A row of a table: somebody else's package, and how the tests with it have ended."""
 
     name: str
     kind: str
@@ -40,6 +31,8 @@ class Neighbour:
     passed: int = 0
     #: Why tests fail that are known to.
     failed: list[str] = field(default_factory=list)
+    #: How the package's own tests ended, where they are run.
+    own: str = ""
 
     @property
     def version(self) -> str | None:
@@ -49,25 +42,118 @@ class Neighbour:
         except PackageNotFoundError:
             return None
 
-    def row(self) -> str:
+    def row(self, document: Path, *, own: bool) -> str:
         """Return the line of the table; as it stands there, if it is not installed here."""
         if self.version is None:
-            lines = DOCUMENT.read_text().splitlines()
+            lines = document.read_text().splitlines()
             return next(line for line in lines if line.startswith(f"| {self.name} | "))
         tests = self.passed + len(self.failed)
         result = f"{tests} pass" if not self.failed else f"{self.passed} of {tests} pass"
-        return (
-            f"| {self.name} | {self.version} | {result} | {'; '.join(dict.fromkeys(self.failed))} |"
+        cells = [self.name, self.version, result, *([self.own] if own else ())]
+        return f"| {' | '.join(cells)} | {'; '.join(dict.fromkeys(self.failed))} |"
+
+
+class Table:
+    """Gathers the results of a folder's tests, and writes or checks a document of them.
+
+    :param folder: of the tests.
+    :param document: the file that is written.
+    :param head: how it begins.
+    :param kinds: the kinds of neighbours, in the order of the document, and their headings.
+    :param extra: the extra that has the packages which may be missing.
+    """
+
+    def __init__(
+        self, folder: Path, document: Path, head: str, kinds: dict[str, str], *, extra: str
+    ) -> None:
+        self._folder = folder
+        self._document = document
+        self._head = head
+        self._kinds = kinds
+        self._extra = extra
+        self._rows: dict[tuple[str, str], Neighbour] = {}
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line(
+            "markers",
+            "neighbour(name, *, kind, package=name): the test is with this, of one of the kinds "
+            f"{', '.join(self._kinds)}; 'package' is what pip calls it",
         )
 
+    def _row(self, name: str, *, kind: str, package: str | None = None) -> Neighbour:
+        if kind not in self._kinds:
+            raise pytest.UsageError(f"The neighbour {name!r} is of an unknown kind: {kind!r}.")
+        return self._rows.setdefault((kind, name), Neighbour(name, kind, package or name))
 
-def document(neighbours: Iterable[Neighbour]) -> str:
-    """Return the text of the page."""
-    rows = sorted(neighbours, key=lambda neighbour: neighbour.name.lower())
-    parts = [HEAD]
-    for kind, heading in KINDS.items():
-        lines = [neighbour.row() for neighbour in rows if neighbour.kind == kind]
-        if lines:
-            table = "\n".join(["| | version | tests | not working |", "|---|---|---|---|", *lines])
-            parts.append(f"## {heading}\n\n{table}\n")
-    return "\n".join(parts)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            if self._folder not in item.path.parents:
+                continue
+            marks = list(item.iter_markers("neighbour"))
+            if not marks:
+                raise pytest.UsageError(f"{item.nodeid} does not say which neighbour it is with.")
+            for mark in marks:
+                neighbour = self._row(*mark.args, **mark.kwargs)
+                if neighbour.version is None:
+                    what = f"{neighbour.package} is not installed; it is in the extra {self._extra}"
+                    item.add_marker(pytest.mark.skip(reason=what))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None] | Any:
+        report: pytest.TestReport = yield
+        reason = getattr(report, "wasxfail", None)
+        if reason is None and report.when != "call":
+            return report
+        for mark in item.iter_markers("neighbour"):
+            row = self._row(*mark.args, **mark.kwargs)
+            if reason is not None:
+                row.failed.append(reason)
+            else:
+                row.passed += report.passed
+            row.own = str(dict(report.user_properties).get("own tests", row.own))
+        return report
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        what = session.config.option.compatibility
+        if what is None or exitstatus != pytest.ExitCode.OK:
+            return
+        text = self.text()
+        document = self._document
+        if what == "write":
+            document.write_text(text)
+        elif not document.exists() or document.read_text() != text:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+            reporter.write_line("")
+            reporter.write_line(
+                f"docs/{document.name} is not what the tests have found: run 'make compatibility'.",
+                red=True,
+            )
+
+    def text(self) -> str:
+        """Return the text of the document."""
+        rows = sorted(self._rows.values(), key=lambda neighbour: neighbour.name.lower())
+        parts = [self._head]
+        for kind, heading in self._kinds.items():
+            of_kind = [neighbour for neighbour in rows if neighbour.kind == kind]
+            if not of_kind:
+                continue
+            own = any(neighbour.own for neighbour in of_kind)
+            titles = ["", "version", "tests", *(["its own tests"] if own else ()), "not working"]
+            lines = [
+                f"|{'|'.join(f' {title} ' if title else ' ' for title in titles)}|",
+                "|" + "---|" * len(titles),
+                *(neighbour.row(self._document, own=own) for neighbour in of_kind),
+            ]
+            parts.append(f"## {heading}\n\n" + "\n".join(lines) + "\n")
+        return "\n".join(parts)
+
+
+def add_option(parser: pytest.Parser) -> None:
+    """Add ``--compatibility``, for the ``pytest_addoption`` of a conftest."""
+    parser.addoption(
+        "--compatibility",
+        choices=["check", "write"],
+        help="compare the page in docs/ with the results of all tests, or write it",
+    )

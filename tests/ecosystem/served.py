@@ -15,6 +15,8 @@ from typing import Any
 from wsgiref.validate import validator
 
 from asyncflask import Flask, Response, request, send_file, websocket
+from asyncflask.wsgi import WSGIAdapter
+from tests.ecosystem import faults
 
 app = Flask("served", static_folder=None)
 
@@ -200,6 +202,10 @@ async def closing() -> None:
     await websocket.receive()
     await websocket.close(4001, "enough")
 
+
+app.mount("/legacy", WSGIAdapter(faults.legacy))
+app.mount("/asgi", faults.asgi)
+app.mount("/wsgi", WSGIAdapter(faults.wsgi))
 
 wsgi = app.wsgi_app
 validated = validator(app.wsgi_app)

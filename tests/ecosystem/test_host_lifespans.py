@@ -152,14 +152,18 @@ def test_without_it_the_first_request_starts_it_once(
 
 @pytest.mark.neighbour("asyncflask", kind="host")
 def test_an_application_of_the_same_kind_does_it_by_itself() -> None:
-    """Also two levels deep, and for one that is mounted twice."""
+    """Also two levels deep, and for one that is mounted twice, by itself or by its sibling."""
     record: list[str] = []
     outer, shop, blog = (make_app(name, record) for name in ("outer", "shop", "blog"))
+    sibling = Flask("sibling", static_folder=None)
     shop.mount("/blog", blog)
+    sibling.mount("/blog", blog)
     outer.mount("/shop", shop)
     outer.mount("/again", shop)
+    outer.mount("/sibling", sibling)
     with serving(outer) as url:
         assert record == ["outer starts", "shop starts", "blog starts"]
+        assert httpx.get(f"{url}/sibling/blog/").text == "blog"
         for path in ("/shop/", "/again/"):
             assert httpx.get(url + path).text == "shop"
             assert httpx.get(f"{url}{path}blog/").text == "blog"

@@ -16,8 +16,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.ecosystem import served
-from tests.ecosystem.servers import PATIENCE, SERVERS, Server, Site
+from tests.ecosystem import faults, served
+from tests.ecosystem.servers import IN_VAIN, LOOKS_WHOLE, PATIENCE, SERVERS, Server, Site
 from tests.programs import wait_for
 
 
@@ -67,6 +67,7 @@ def own_site(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
 
 def expect_failures(site: Site, request: pytest.FixtureRequest) -> None:
     reason = site.server.fails.get(request.function.__name__)
+    site.patience = IN_VAIN if reason else PATIENCE
     if reason:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
@@ -210,12 +211,15 @@ def test_a_client_that_goes_away_ends_a_stream(site: Site, path: str) -> None:
 
 
 @on_asgi
-def test_a_client_that_goes_away_cancels_a_view(site: Site) -> None:
+async def test_a_client_that_goes_away_cancels_a_view(site: Site) -> None:
     """Where the view wants it."""
-    told = site.has_told("CANCELLED")
-    with site.client() as client, pytest.raises(httpx.ReadTimeout):
-        client.get("/cancelled", timeout=2)
-    site.told("CANCELLED", told + 1)
+    waiting, told = site.has_told("WAITING"), site.has_told("CANCELLED")
+    async with site.async_client() as client:
+        task = asyncio.create_task(client.get("/cancelled"))
+        await asyncio.to_thread(site.told, "WAITING", waiting + 1)
+        task.cancel()
+        await asyncio.wait({task})
+    await asyncio.to_thread(site.told, "CANCELLED", told + 1)
 
 
 @on_http_1
@@ -238,6 +242,47 @@ def test_errors(site: Site) -> None:
             client.get("/error/late")
         assert site.program.output.count("ZeroDivisionError") >= 2
         assert client.get("/").text == "Hello!"
+
+
+@on_each
+def test_faults_before_a_response_of_what_is_mounted(site: Site) -> None:
+    """They are a 500, in the log, and others are served on."""
+    with site.client() as client:
+        for path, words in faults.ANSWERED.items():
+            told = site.program.output.count(words)
+            assert client.get(path).status_code == 500, path
+            assert words == "" or site.program.output.count(words) > told, path
+            assert client.get("/").text == "Hello!"
+
+
+@on_http_1
+def test_faults_in_a_response_of_what_is_mounted(site: Site) -> None:
+    """They break it off, so that the client can tell, and nothing is read with the next one."""
+    with site.client() as client:
+        for path, words in faults.BROKEN_OFF.items():
+            with pytest.raises(httpx.RemoteProtocolError):
+                client.get(path)
+            wait_for(lambda words=words: words in site.program.output)
+            assert client.get("/").text == "Hello!"
+
+
+@on_http_1
+def test_an_upload_to_what_is_mounted_that_stops_half_way(site: Site) -> None:
+    """It is the mistake of the client, and no error of the application."""
+    errors = site.program.output.count("Traceback")
+    for framing in (
+        b"Content-Length: 9\r\n\r\nhalf",
+        b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nno size\r\n",
+    ):
+        with site.connect() as client:
+            client.sendall(b"POST /legacy/size HTTP/1.1\r\nHost: localhost\r\n" + framing)
+            client.shutdown(socket.SHUT_WR)
+            answer = received(client)
+            assert not answer or re.match(rb"HTTP/1.1 (4\d\d|500) ", answer), answer
+        with site.client() as other:
+            assert other.get("/").text == "Hello!"
+    assert site.program.output.count("Traceback") == errors
 
 
 @on_http_2
@@ -271,7 +316,7 @@ def test_messages_go_both_ways(site: Site) -> None:
     with open_socket(site, "/echo") as ws:
         for message in ("hello", "ünïcødé", b"\0\xff", "", "é" * 100_000, *map(str, range(100))):
             ws.send(message)
-            assert ws.recv(PATIENCE) == message
+            assert ws.recv(site.patience) == message
     site.told("SOCKET", told + 1)
 
 
@@ -360,13 +405,15 @@ def test_a_graceful_stop(own_site: Site) -> None:
 
 
 @on_processes
-def test_a_worker_that_is_killed(own_site: Site) -> None:
+@pytest.mark.parametrize("path", ["/die", "/asgi/dies-half-way", "/wsgi/dies-half-way"])
+def test_a_worker_that_is_killed(own_site: Site, path: str) -> None:
     """Its client is told, and another takes its place, which starts the application anew."""
     site = own_site
     with site.client() as client:
         first = client.get("/who").json()["pid"]
         with suppress(httpx.TransportError):
-            assert client.get("/die").status_code >= 500
+            response = client.get(path)
+            assert response.status_code >= 500 or LOOKS_WHOLE in site.server.fails.values()
 
         def other() -> Any:
             try:

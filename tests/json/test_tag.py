@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -49,6 +50,46 @@ values = st.recursive(
 def test_it_writes_what_flask_writes(value: Any) -> None:
     """To the byte, for every type that has a tag."""
     assert ours.dumps(value) == dumped_by_flask(value)
+
+
+@given(st.dictionaries(keys, st.none() | st.booleans() | st.integers() | st.text()))
+def test_flat_dictionaries_are_flasks_too(value: dict[str, Any]) -> None:
+    """They are written another way, as long as that makes no difference."""
+    assert ours.dumps(value) == dumped_by_flask(value)
+    assert ours.loads(dumped_by_flask(value)) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"\ud800": 1}, {"a": "\udfff"}, {"\u00e4": "\x7f\0/"}, {1: "b", 0: "a"}, {" t": 1}, {}],
+)
+def test_flat_dictionaries_with_odd_content_are_flasks(value: dict[Any, Any]) -> None:
+    """Half pairs of surrogates, control characters, numbers as keys, and what looks like a tag."""
+    assert ours.dumps(value) == dumped_by_flask(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NaN",
+        '{"a":1e400}',
+        '{"a":1,"b":2,"a":3}',
+        '{"\\u0020t":[1]}',
+        '{ " t" : [1] }',
+        '"\\ud800"',
+        "123456789012345678901234567890",
+    ],
+)
+def test_it_reads_all_that_the_standard_library_takes_for_json(text: str) -> None:
+    """Tags with spaces around them and with escapes, and numbers that are not JSON's."""
+    assert repr(ours.loads(text)) == repr(flasks.loads(text))
+
+
+@pytest.mark.parametrize("text", ["", "{", "01", '"\x01"', "[1,]", "\ufeff1"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    """With the standard library's error."""
+    with pytest.raises(json.JSONDecodeError):
+        ours.loads(text)
 
 
 @settings(max_examples=100)

@@ -74,6 +74,31 @@ async def test_mounted_applications_start_within_ours_and_keep_their_state() -> 
     assert record == ["c end", "b end", "a end", "after", "end"]
 
 
+async def test_what_siblings_mount_starts_once() -> None:
+    """The first to start it ends it; requests by way of each see its state."""
+    record: list[str] = []
+    outer, first, second = make_app([]), make_app(record), Flask("second", static_folder=None)
+    shared = make_starlette("shared", record)
+    ours = make_app(record)
+    for app in (first, second):
+        app.mount("/shared", shared)
+        app.mount("/ours", ours)
+        outer.mount(f"/{app.name}", app)
+    outer.mount("/shared", shared)
+    for _ in range(2):  # each start of the outermost is one of them all
+        async with outer.test_client() as client:
+            assert record == ["start", "before", "shared start", "start", "before"]
+            expected = "[('name', 'shared'), ('shared', 'own')]"
+            for host in (f"/{first.name}", f"/{second.name}", ""):
+                assert (await client.get(f"{host}/shared/state")).text == expected
+            for app in (first, second):
+                state = (await client.get(f"/{app.name}/ours/ours")).json()
+                assert state == {"name": "ours", "shared": "ours"}
+            record.clear()
+        assert record == ["after", "end", "shared end", "after", "end"]
+        record.clear()
+
+
 async def test_an_application_of_ours_can_be_mounted() -> None:
     """Its serving functions run in its own application context, and so do its requests."""
     record: list[str] = []

@@ -54,6 +54,8 @@ def upload(content: bytes, filename: str = "f.txt") -> bytes:
 
 
 FIELD = part(b"1")
+#: No content, and no line break for it: that of the delimiter ends the headers (RFC 2046, 5.1.1).
+EMPTY = part(b"")[:-2]
 
 
 @pytest.fixture
@@ -255,6 +257,8 @@ class TestMultipart:
             multipart(upload(b"content")),
             multipart(upload(b"")),
             multipart(upload(b"", filename="")),
+            multipart(EMPTY),
+            multipart(EMPTY, FIELD, EMPTY, upload(b"\r\n"), EMPTY, EMPTY),
             multipart(upload(b"x", filename="../../etc/passwd")),
             multipart(upload(b"x", filename="C:\\temp\\a.txt")),
             multipart(upload(b"x", filename='a\\"b;c.txt')),
@@ -287,7 +291,19 @@ class TestMultipart:
         """What Werkzeug's encoder writes comes out the same, in memory and on disk."""
         names = st.text(alphabet="abcé 1", min_size=1, max_size=5)
         content = st.binary(max_size=30) | st.sampled_from(
-            [b"\r\n", b"\r\n--", b"\r\n--B", b"--B--", b"\r\n--Bx", b"-\r\n-", b"\r", b"\r\r\n--B"]
+            [
+                b"\r\n",
+                b"\r\n--",
+                b"\r\n--B",
+                b"--B--",
+                b"\r\n--Bx",
+                b"-\r\n-",
+                b"\r",
+                b"\r\r\n--B",
+                b"\r\n\r\n",
+                b"\r\n\r\n--B",
+                b"\r\n\r\n\r\n--BOUNDAR",
+            ]
         )
         parts = data.draw(st.lists(st.tuples(names, st.none() | names, content), max_size=5))
         encoder = MultipartEncoder(b"BOUNDARY")
@@ -296,9 +312,7 @@ class TestMultipart:
             headers = BaseFileStorage().headers
             event = Field(name, headers) if filename is None else File(name, filename, headers)
             encoded += encoder.send_event(event)
-            # The first line break belongs to the encoder's idea of an empty part.
-            encoded += b"\r\n" + value
-            encoder.send_event(Data(value or b"x", more_data=False))
+            encoded += encoder.send_event(Data(value, more_data=False))
         encoded += encoder.send_event(Epilogue(b""))
         cuts = sorted(data.draw(st.lists(st.integers(0, len(encoded)), max_size=8)))
         chunks = [encoded[i:j] for i, j in zip([0, *cuts], [*cuts, len(encoded)], strict=True)]

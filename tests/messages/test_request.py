@@ -828,3 +828,35 @@ class TestWithoutAnApplication:
             make().get_json()
         with app.app_context(), pytest.raises(BadRequest, match="Failed to decode JSON object"):
             make().get_json()
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(["sid", "sid2", "=", ";", " ", "\t", '"', "\\", "v", "\u00fc", "; "])
+        ).map("".join),
+        max_size=3,
+    )
+)
+def test_one_cookie_is_found_as_all_cookies_have_it(headers: list[str]) -> None:
+    """In any text, and in several headers."""
+    raw = [(b"accept", b"*/*"), *((b"cookie", each.encode("latin-1")) for each in headers)]
+    expected = Request({"type": "http", "headers": raw}).cookies.get("sid")
+    assert Request({"type": "http", "headers": raw})._cookie("sid") == expected
+
+
+def test_one_cookie_is_looked_for_where_all_of_them_are() -> None:
+    """Where somebody has changed the headers or the cookies, or a class has its own."""
+    scope = {"type": "http", "headers": [(b"cookie", b"sid=1")]}
+    assert Request(scope)._cookie("sid") == "1"
+    request = Request(scope)
+    request.headers["Cookie"] = "sid=2"
+    assert request._cookie("sid") == "2"
+    request = Request(scope)
+    request.cookies = ImmutableMultiDict({"sid": "3"})
+    assert request._cookie("sid") == "3"
+
+    class Own(Request):
+        cookies = ImmutableMultiDict({"sid": "4"})  # type: ignore[assignment]
+
+    assert Own(scope)._cookie("sid") == "4"

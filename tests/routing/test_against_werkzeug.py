@@ -232,3 +232,21 @@ def test_a_site_answers_as_werkzeug(subdomain: str | None, method: str) -> None:
             further = expected[1].partition("/app")[2]
             expected = answer(theirs, further, method, False)
         assert got == expected, path
+
+
+def test_extensions_find_variables_by_werkzeugs_private_names() -> None:
+    """Those that describe an API, with OpenAPI, read them."""
+    path = "/teas/<int:number>/<name>"
+    ours, theirs = Rule(path, endpoint="tea"), werkzeug.Rule(path, endpoint="tea")
+    Map([ours])
+    werkzeug.Map([theirs])
+    assert [name for is_dynamic, name in ours._trace if is_dynamic] == ["number", "name"]
+    assert "".join(text for _, text in ours._trace) == "".join(text for _, text in theirs._trace)
+    assert set(ours._converters) == set(theirs._converters)
+
+
+def test_converters_are_subclasses_of_werkzeugs() -> None:
+    """Extensions that describe an API tell by that what a variable is."""
+    theirs = werkzeug.Map().converters
+    for name, converter in Map().converters.items():
+        assert issubclass(converter, theirs[name])

@@ -64,6 +64,12 @@ def test_the_builder_is_flasks(config: dict[str, Any], arguments: Any) -> None:
     assert ours["wsgi.input"].read() == b'{"a":1}'
 
 
+async def test_a_path_may_lack_its_slash(app: Flask) -> None:
+    """As in Flask."""
+    answer = (await app.test_client().open(EnvironBuilder(app, "x?a=b"))).json()
+    assert answer["url"] == "http://localhost/x?a=b"
+
+
 def test_base_url_excludes_its_parts(app: Flask) -> None:
     """As for the clients."""
     with pytest.raises(TypeError, match="Pass base_url=, or subdomain="):

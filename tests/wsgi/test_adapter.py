@@ -19,6 +19,7 @@ from werkzeug.test import Client
 from asyncflask import Flask
 from asyncflask.testing import SyncClient
 from asyncflask.wsgi import WSGIAdapter
+from asyncflask.wsgi.framing import FramingError
 from tests.wire import Wire, until
 
 
@@ -379,6 +380,26 @@ class TestResponses:
         await call(app, Half(method="POST", body=[b"half"]))
         assert len(seen) == 1
 
+    async def test_flask_takes_that_for_a_mistake_of_the_client(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is no failure of the application, so nothing is logged."""
+        app = flask.Flask("legacy")
+        app.add_url_rule("/", "index", lambda: flask.request.get_data(), methods=["POST"])
+        seen: list[int] = []
+
+        @app.after_request
+        def note(response: flask.Response) -> flask.Response:
+            seen.append(response.status_code)
+            return response
+
+        class Half(Wire):
+            async def receive(self) -> Any:
+                return {"type": "http.disconnect"}
+
+        await call(app, Half(method="POST"))
+        assert (seen, caplog.text) == ([400], "")
+
 
 def second(environ: Any, start_response: Any) -> Any:
     ok(start_response)
@@ -418,6 +439,30 @@ def nothing(environ: Any, start_response: Any) -> Any:
     ok(start_response)
 
 
+def interim(environ: Any, start_response: Any) -> Any:
+    ok(start_response, status="100 Continue")
+
+
+def two_lengths(environ: Any, start_response: Any) -> Any:
+    ok(start_response, ("Content-Length", "1"), ("content-length", "2"))
+    return [b"x"]
+
+
+def no_length(environ: Any, start_response: Any) -> Any:
+    ok(start_response, ("Content-Length", "+1"))
+    return iter([b"x"])
+
+
+def too_short(environ: Any, start_response: Any) -> Any:
+    ok(start_response, ("Content-Length", "2"))
+    return [b"x"]
+
+
+def too_long(environ: Any, start_response: Any) -> Any:
+    ok(start_response, ("Content-Length", "0"))
+    return [b"x"]
+
+
 class TestFaults:
     @pytest.mark.parametrize(
         ("app", "message"),
@@ -431,6 +476,11 @@ class TestFaults:
             (wrong_name, "cannot be sent"),
             (exits, "SystemExit"),
             (nothing, "NoneType"),
+            (interim, "not a status"),
+            (two_lengths, "not one number"),
+            (no_length, "not one number"),
+            (too_short, "shorter than its Content-Length"),
+            (too_long, "longer than its Content-Length"),
         ],
     )
     def test_they_are_a_500_and_in_the_log(
@@ -443,6 +493,21 @@ class TestFaults:
         assert client.get("/legacy/").status_code == 500
         assert message in caplog.text
         assert client.get("/other").status_code == 404
+
+    @pytest.mark.parametrize(("length", "sent"), [("5", [b"ab", b"c"]), ("2", [b"ab"])])
+    async def test_a_stream_is_as_long_as_it_says(self, length: str, sent: list[bytes]) -> None:
+        """Else it is broken off, and nothing goes out that would be taken for the next response."""
+
+        def app(environ: Any, start_response: Any) -> Any:
+            ok(start_response, ("Content-Length", length))
+            return iter([b"ab", b"c"])
+
+        wire = Wire()
+        with pytest.raises(FramingError):
+            await call(app, wire)
+        assert [message["body"] for message in wire.sent[1:]] == sent
+        assert not wire.is_complete
+        assert (await call(app, Wire(method="HEAD"))).is_complete
 
     async def test_start_response_again_with_the_error(self) -> None:
         """It replaces what was not sent; once that was sent, the error breaks the response off."""

@@ -321,6 +321,20 @@ class TestBodies:
         upload = {"CONTENT_LENGTH": "9", "wsgi.input": BytesIO(b"half"), "REQUEST_METHOD": "POST"}
         assert get(app, **upload)[0][0][0] == "400 BAD REQUEST"
 
+    def test_who_hears_that_an_upload_has_stopped_need_not_answer(self) -> None:
+        """As a WSGI application that is mounted."""
+        app = make_app()
+
+        async def leaves(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                assert (await receive())["body"] == b"half"
+                assert (await receive())["type"] == "http.disconnect"
+
+        app.mount("/x", leaves)
+        upload = {"CONTENT_LENGTH": "9", "wsgi.input": BytesIO(b"half"), "REQUEST_METHOD": "POST"}
+        told, body = get(app, "/x/", **upload)
+        assert (told[0][0], body) == ("400 BAD REQUEST", [])
+
     def test_who_gives_up_waiting_for_a_body_loses_none_of_it(self) -> None:
         """The read goes on in the thread, and its chunk is for the next who asks."""
         app = make_app()
@@ -628,6 +642,44 @@ class TestErrors:
             get(app, "/nothing/")
         with pytest.raises(RuntimeError, match=r"sent 'http.response.body' where it was not due"):
             get(app, "/early/")
+
+    def test_a_cancellation_is_an_error_as_others(self) -> None:
+        """It would end the server's worker; nobody but the application can have caused it."""
+        app = make_app()
+
+        @app.get("/")
+        async def index() -> str:
+            raise asyncio.CancelledError
+
+        with pytest.raises(RuntimeError, match="was cancelled"):
+            get(app)
+
+    def test_a_response_is_as_long_as_it_says(self) -> None:
+        """Else it is broken off: it would be read together with the next one."""
+
+        def answer(length: bytes, *chunks: bytes) -> Callable[..., Any]:
+            async def mounted(scope: Any, receive: Any, send: Any) -> None:
+                headers = [(b"Content-Length", length)]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                for chunk in chunks:
+                    more = chunk is not chunks[-1]
+                    await send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+            return mounted
+
+        app = make_app()
+        app.mount("/fits", answer(b"3", b"ab", b"c"))
+        app.mount("/short", answer(b"3", b"ab"))
+        app.mount("/long", answer(b"2", b"ab", b"c"))
+        assert b"".join(get(app, "/fits/")[1]) == b"abc"
+        assert get(app, "/long/", REQUEST_METHOD="HEAD")[1] == []
+        with pytest.raises(RuntimeError, match="shorter than its Content-Length"):
+            get(app, "/short/")
+        _, body = get(app, "/long/")
+        assert next(body) == b"ab"
+        with pytest.raises(RuntimeError, match="longer than its Content-Length"):
+            next(body)
+        body.close()
 
     def test_a_failure_after_the_response_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         """The client has it."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
+import threading
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -20,10 +24,13 @@ from asyncflask.compat.flask.sessions import SecureCookieSessionInterface
 from asyncflask.compat.flask.sessions import SessionInterface as SessionInterface
 from asyncflask.compat.flask.wrappers import Request as Request
 from asyncflask.compat.flask.wrappers import Response as Response
+from asyncflask.compat.live import Changing, live
+from asyncflask.concurrency import running_loop
 from asyncflask.config import DEFAULT_CONFIG
 from asyncflask.ctx import current
-from asyncflask.life.plan import ErrorHandlers
+from asyncflask.life.plan import ErrorHandlers, Plan
 from asyncflask.registrar import exception_class_and_code
+from asyncflask.routing import Rule as Rule
 from asyncflask.wsgi import WSGIAdapter
 from asyncflask.wsgi.scope import HOME
 
@@ -62,6 +69,7 @@ class Flask(core.Flask):
     _preprocessors_are_hooks = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._change_lock = threading.RLock()
         super().__init__(*args, **kwargs)
         # Servers look at this attribute to see what they have, and call the class's.
         self.__dict__["__call__"] = _asgi_3(weakref.ref(self))
@@ -86,8 +94,53 @@ class Flask(core.Flask):
             app, scope = self._adapter, {**scope, HOME: asyncio.get_running_loop()}
         await app(scope, receive, send)
 
-    def _before_async_views(self) -> list[BeforeRequestFunction]:
+    def freeze(self) -> None:
+        """Start, as every application does; Flask's dictionaries can still be written afterwards.
+
+        What is written there counts from the next request on.
+        """
+        if self._has_started:
+            return
+        super().freeze()
+        changing = _changing(weakref.ref(self))
+        for name in self._declarations:
+            setattr(self, name, live(getattr(self, name), changing))
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """A block that changes what is declared; at its end the application goes by that."""
+        with self._change_lock:
+            yield
+            plan = Plan(self)
+            self.router.freeze(plan)
+            self.dispatch.follow(plan)
+            self.dispatch.sockets.follow(plan)
+
+    def _before_async_code(self) -> list[BeforeRequestFunction]:
         return [_read_body]
+
+    def async_to_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a ``def`` function of an ``async def`` one, as decorators of extensions do.
+
+        Bodies are read before it, as before an ``async def`` view.
+        """
+
+        @functools.wraps(func)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            await _read_body()
+            return await func(*args, **kwargs)
+
+        return super().async_to_sync(call)
+
+    def make_response(self, rv: Any) -> Any:
+        """Turn a view's return value into a response.
+
+        A decorator that calls an ``async def`` view as if it were ``def`` has a coroutine, which is
+        run on the event loop while its worker waits.
+        """
+        if inspect.iscoroutine(rv) and running_loop() is None:
+            rv = self.async_to_sync(lambda: rv)()
+        return super().make_response(rv)
 
     def test_client(self, use_cookies: bool = True, **kwargs: Any) -> Any:
         """Return Werkzeug's client for ``def`` tests.
@@ -122,6 +175,12 @@ def _asgi_3(app: weakref.ref[Any]) -> Callable[..., Awaitable[None]]:
     return call
 
 
+def _changing(app: weakref.ref[Any]) -> Changing:
+    return lambda: app()._change()  # type: ignore[union-attr]  # whose they are
+
+
 async def _read_body() -> None:
-    request: Any = current.get().request
-    await request.read_ahead()
+    context = current.get(None)
+    if context is not None and context.request_context is not None:
+        request: Any = context.request
+        await request.read_ahead()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextvars import Token
-from typing import Any
+from typing import Any, cast
 
 from asyncflask.ctx import AppContext, current
-from asyncflask.globals import app_ctx as app_ctx
+from asyncflask.globals import _context, _Proxy
 from asyncflask.globals import current_app as current_app
 from asyncflask.globals import g as g
 from asyncflask.globals import request as request
@@ -14,6 +14,27 @@ from asyncflask.globals import request_ctx as request_ctx
 from asyncflask.globals import session as session
 
 _missing: Any = object()
+
+#: In the environ of a request: the context of the test that makes it, where it is part of that.
+OUTER = "asyncflask.outer_context"
+
+
+def outer_context(context: AppContext) -> AppContext | None:
+    """Return the context of the test that a request was made in, to share its ``g``; or None."""
+    connection = context.connection_context
+    if connection is None or connection is not context or connection._origin is not None:
+        return None
+    outer: AppContext | None = connection.scope.get("wsgi.environ", {}).get(OUTER)
+    return outer
+
+
+def _app_context() -> AppContext:
+    context = _context()
+    return outer_context(context) or context
+
+
+app_ctx: AppContext = cast(AppContext, _Proxy(_app_context, "app_ctx"))
+"""The current application context."""
 
 
 class _ContextVar:

@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,12 +15,23 @@ from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request as BaseRequest
 
 from asyncflask.cli.runner import FlaskCliRunner as FlaskCliRunner
+from asyncflask.compat.flask.globals import OUTER, outer_context
+from asyncflask.ctx import current
+from asyncflask.signals import appcontext_pushed
 from asyncflask.testing.environ import EnvironBuilder as EnvironBuilder
 from asyncflask.testing.kept import KeptContext
 from asyncflask.wsgi.responding import PROPAGATE
 
 if TYPE_CHECKING:
     from asyncflask.sessions import SessionMixin
+
+
+def _share(_: Any) -> None:
+    context: Any = current.get()
+    outer = outer_context(context)
+    if outer is not None:
+        context._g = outer.g
+        context.endpoint = replace(context.endpoint, teardown_appcontext=())
 
 
 @cache
@@ -63,9 +75,10 @@ class FlaskClient(Client):
         :returns: the response.
         :raises Exception: what left the application.
         """
-        request = self._request_of(args, kwargs)
         self._kept.release()
-        response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
+        with self._share_context():
+            request = self._request_of(args, kwargs)
+            response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json
         self._kept.push()
         return response
@@ -91,6 +104,24 @@ class FlaskClient(Client):
             return builder.get_request()
         finally:
             builder.close()
+
+    @contextmanager
+    def _share_context(self) -> Iterator[None]:
+        """Let requests in a block of ``with app.app_context():`` use that context's ``g``.
+
+        Extensions that keep something for a context then keep it for that one, which the test sees,
+        and the end of the block is the end of it. Flask does so up to 3.1.
+        """
+        outer = current.get(None)
+        if outer is None or outer.app is not self.application:
+            yield
+            return
+        self._marks[OUTER] = outer
+        try:
+            with appcontext_pushed.connected_to(_share, self.application):
+                yield
+        finally:
+            self._marks.pop(OUTER, None)  # a redirect that was followed has done so
 
     def _base(self, environ: Any) -> dict[str, Any]:
         return {**self.environ_base, **(environ or {}), **self._marks}

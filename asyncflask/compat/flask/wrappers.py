@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from werkzeug import wrappers
@@ -11,6 +12,7 @@ from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.test import run_wsgi_app
 
 from asyncflask.compat.flask import json
+from asyncflask.compat.flask.globals import current_app
 from asyncflask.concurrency import ReadyBytes, ReadyStr, running_loop
 from asyncflask.lazy import lazy
 from asyncflask.messages import request as core_request
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from starlette.types import Message, Receive, Scope
+
+    from asyncflask.routing import Rule
 
 _READY = (ReadyMultiDict, ReadyCombinedMultiDict)
 
@@ -60,6 +64,15 @@ class Request(core_request.Request, wrappers.Request):  # type: ignore[misc]  # 
     """
 
     json_module: Any = json
+
+    @property
+    def url_rule(self) -> Rule | None:
+        """The rule that was matched, or None; it can be set, as Werkzeug's attribute."""
+        return super().url_rule
+
+    @url_rule.setter
+    def url_rule(self, rule: Rule | None) -> None:
+        self.scope["route"] = None if rule is None else SimpleNamespace(path=rule.rule, rule=rule)
 
     def __init__(
         self,
@@ -186,6 +199,12 @@ class Response(core_response.Response, wrappers.Response):  # type: ignore[misc]
         self.response = [data]
         return data
 
+    def iter_encoded(self) -> Iterator[bytes]:
+        """Yield the pieces of the body as bytes; an async iterable is pulled from the loop."""
+        if isinstance(self.response, AsyncIterable):
+            return _pull(self.response)
+        return super().iter_encoded()
+
     async def _read_all(self, as_text: bool) -> str | bytes:
         data = await super()._read_all(False)
         self.response = [cast(bytes, data)]
@@ -220,3 +239,18 @@ class Response(core_response.Response, wrappers.Response):  # type: ignore[misc]
             )
         body, status, headers = run_wsgi_app(response, environ)
         return cls(body, status, headers)
+
+
+def _pull(pieces: AsyncIterable[str] | AsyncIterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces of an async iterable, for ``def`` code; the thread waits for each."""
+    iterator = aiter(pieces)
+    wait = current_app.wait
+    try:
+        while True:
+            yield core_response.encode_chunk(wait(anext(iterator)))
+    except StopAsyncIteration:
+        pass
+    finally:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            wait(close())
