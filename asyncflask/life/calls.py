@@ -53,7 +53,6 @@ def on_journey(function: Callable[..., Any]) -> AsyncFunction:
         if running_loop() is not None:
             await in_worker
         result = function(*args, **kwargs)
-        # PERF: a third of what `inspect.iscoroutine` takes (benchmarks.flask_applications: hooks).
         if result.__class__ is CoroutineType:
             # A plain decorator around an `async def` function.
             await on_loop

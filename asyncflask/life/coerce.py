@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from numbers import Number
 from typing import TYPE_CHECKING, Any, cast
 
@@ -45,10 +45,10 @@ def make_response(app: Flask, value: Any) -> Response:
     if isinstance(value, _COMPLETE):
         # Status and headers go to the class, which may treat them its own way.
         return cls(value, status=status, headers=headers)
-    if isinstance(value, (cls, AsgiResponse)):
-        response = value
+    if value.__class__ is dict or value.__class__ is list:
+        response = _from_json(app, value)
     else:
-        response = _MAKERS.get(value.__class__, _from_body)(app, value)
+        response = value if isinstance(value, (cls, AsgiResponse)) else _from_body(app, value)
     if headers:
         response.headers.update(headers)
     if status is not None:
@@ -129,10 +129,6 @@ def _from_json(app: Flask, body: Any) -> Response:
             f"{exc}. "
             f"{_EXPECTED}"
         ) from exc
-
-
-#: PERF: what `_from_body` would ask before it comes to these (flask_applications: hooks).
-_MAKERS: dict[type, Callable[[Flask, Any], Response]] = {dict: _from_json, list: _from_json}
 
 
 def _from_werkzeug(cls: type[Response], foreign: SansIOResponse) -> Response:
