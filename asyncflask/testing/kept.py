@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from contextvars import Token
-from typing import Any
+from typing import Any, cast
 
 from asyncflask.ctx import AppContext, RequestContext, current
 from asyncflask.signals import request_started
@@ -45,7 +45,7 @@ class KeptContext:
 
     def end(self) -> None:
         """Release what is kept, and keep nothing any more."""
-        request_started.disconnect(self._note, self._application)
+        request_started.disconnect(self._note)  # of all senders: only then it is forgotten
         self._scope_base.pop(_KEY)
         self.release()
 
@@ -71,8 +71,10 @@ class KeptContext:
     def _note(self, _: Any, **__: Any) -> None:
         context = current.get()
         # A client that the application itself uses is not this one.
-        if not isinstance(context, RequestContext):
-            return
-        marks = context.scope.get("wsgi.environ", context.scope)
-        if marks.get(_KEY) is self:
+        if isinstance(context, RequestContext) and _marks(context).get(_KEY) is self:
             self._last = context
+
+
+def _marks(context: RequestContext) -> Mapping[str, Any]:
+    scope: Mapping[str, Any] = context.scope
+    return cast("Mapping[str, Any]", scope.get("wsgi.environ", scope))

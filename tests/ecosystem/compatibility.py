@@ -7,7 +7,8 @@ says which neighbours it is with, and its result is counted in their rows:
     @pytest.mark.neighbour("Socket.IO", kind="mounted", package="python-socketio")
 
 What is known not to work is marked ``xfail``, and its reason stands in the table. A test that runs
-a package's own tests says how they ended, with ``record_property("own tests", "51 of 52")``.
+a package's own tests says how they ended, with ``record_property("own tests", "51 of 52")``, and
+why some were left out, with ``record_property("left out", [...])``.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ class Neighbour:
     passed: int = 0
     #: Why tests fail that are known to.
     failed: list[str] = field(default_factory=list)
-    #: How the package's own tests ended, where they are run.
+    #: How the package's own tests ended, where they are run, and why some were left out.
     own: str = ""
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def version(self) -> str | None:
@@ -50,7 +52,8 @@ class Neighbour:
         tests = self.passed + len(self.failed)
         result = f"{tests} pass" if not self.failed else f"{self.passed} of {tests} pass"
         cells = [self.name, self.version, result, *([self.own] if own else ())]
-        return f"| {' | '.join(cells)} | {'; '.join(dict.fromkeys(self.failed))} |"
+        reasons = dict.fromkeys([*self.failed, *self.left_out])
+        return f"| {' | '.join(cells)} | {'; '.join(reasons)} |"
 
 
 class Table:
@@ -111,7 +114,9 @@ class Table:
                 row.failed.append(reason)
             else:
                 row.passed += report.passed
-            row.own = str(dict(report.user_properties).get("own tests", row.own))
+            properties: dict[str, Any] = dict(report.user_properties)
+            row.own = properties.get("own tests", row.own)
+            row.left_out += properties.get("left out", ())
         return report
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -19,6 +19,7 @@ from asyncflask import (
     session,
     url_for,
 )
+from asyncflask.signals import request_started
 
 
 @pytest.fixture
@@ -254,3 +255,14 @@ def test_with_a_client_of_a_fixture(client: Any) -> None:
     assert session["number"] == 5
     with pytest.raises(RuntimeError, match="changed after"):
         session["number"] = 6
+
+
+def test_nobody_listens_after_the_block() -> None:
+    """Else every request would announce itself for as long as the client is there."""
+    app = Flask("shop")
+    app.get("/")(lambda: "")
+    before = len(request_started.receivers)
+    with app.sync_test_client() as client:
+        client.get("/")
+        assert len(request_started.receivers) == before + 1
+    assert len(request_started.receivers) == before
