@@ -237,6 +237,11 @@ def _connect(server: Server) -> socket.socket:
     return connection
 
 
+def _without_ping(frames: bytes) -> bytes:
+    """Leave out the ping that a server has sent between two turns (RFC 6455, section 5.5.2)."""
+    return frames[2 + frames[1] :] if frames[:1] == b"\x89" and len(frames) > 1 else frames
+
+
 @contextlib.contextmanager
 def _websocket(server: Server) -> Iterator[Callable[[float], float]]:
     """One connection after the other sends all messages, and then each reads its echoes."""
@@ -250,9 +255,9 @@ def _websocket(server: Server) -> Iterator[Callable[[float], float]]:
                 for connection in connections:
                     connection.sendall(sent)
                 for connection in connections:
-                    back = connection.recv(len(echoed))
+                    back = _without_ping(connection.recv(len(echoed)))
                     while len(back) < len(echoed) and (more := connection.recv(len(echoed))):
-                        back += more
+                        back = _without_ping(back + more)
                     if back != echoed:
                         raise ValueError(f"{server.peer} echoes {back!r}")
                 count += len(connections)
