@@ -214,13 +214,18 @@ class Terminal:
     def interrupt(self) -> None:
         """Press Ctrl-C, and once more if need be, as a person would.
 
-        CPython may miss a signal that comes as its main thread begins to wait for a lock.
+        CPython may miss a signal that comes as its main thread begins to wait for a lock, or raise
+        it where nobody can catch it, and show that: so it is over when the prompt is back.
         """
-        for seconds in (5.0, PATIENCE):
+        prompt = ">>> "
+        for seconds in (5.0, 5.0, PATIENCE):
+            begin = self._seen
             os.write(self._terminal, b"\x03")
             patient = seconds == PATIENCE
             with contextlib.nullcontext() if patient else contextlib.suppress(AssertionError):
-                self.wait_for("KeyboardInterrupt", seconds)
+                self.wait_for(prompt, seconds)
+                assert "KeyboardInterrupt" in self.shown[begin : self._seen]
+                self._seen -= len(prompt)
                 return
 
     def wait_for(self, text: str, seconds: float = PATIENCE) -> None:
