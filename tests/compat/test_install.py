@@ -133,7 +133,7 @@ def test_the_version_is_that_of_the_flask_beside_it() -> None:
     )
 
 
-def test_there_is_a_version_without_flask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_a_version_without_flask() -> None:
     """Where Flask is not installed, the version it follows is told."""
     hide = (
         "import importlib.metadata as m, sys\n"
