@@ -38,10 +38,12 @@ def make_response(app: Flask, value: Any) -> Response:
 
     :raises TypeError: the value is none of the kinds that views may return.
     """
+    cls = app.response_class
+    if value.__class__ is str:  # PERF: no keywords (scenarios: hooks, session)
+        return cls(value)
     status = headers = None
     if isinstance(value, tuple):
         value, status, headers = _take_apart(value)
-    cls = app.response_class
     if isinstance(value, _COMPLETE):
         # Status and headers go to the class, which may treat them its own way.
         return cls(value, status=status, headers=headers)

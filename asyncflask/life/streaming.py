@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from contextlib import suppress
 from functools import wraps
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from werkzeug.exceptions import ClientDisconnected
@@ -97,13 +98,15 @@ class TooSlowError(TimeoutError):
 
 
 async def in_time(
-    context: ConnectionContext, seconds: float | None, sending: Coroutine[Any, Any, None]
+    context: ConnectionContext, response: Response, sending: Coroutine[Any, Any, None]
 ) -> None:
-    """Await the sending of a response, unless it takes too long.
+    """Await the sending of a response, unless it takes longer than it may.
 
-    :param seconds: the most it may take, or None.
     :raises TooSlowError: it does. The client sees that the response is incomplete.
     """
+    seconds = response.timeout
+    if isinstance(seconds, EllipsisType):
+        seconds = cast("float | None", context.app.config["RESPONSE_TIMEOUT"])
     if seconds is None:
         await sending
         return
