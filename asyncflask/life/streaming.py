@@ -41,7 +41,9 @@ class _ClientWatch:
     """
 
     def __init__(self, context: ConnectionContext, *, discard_body: bool = True) -> None:
-        self._disconnected = context.disconnected(discard=discard_body)
+        self._context = context
+        self._discard_body = discard_body
+        self._watcher: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -50,9 +52,15 @@ class _ClientWatch:
         self._cancelling = task.cancelling()
         self._watching = True
         self.gone = False
-        self._watcher = asyncio.create_task(self._disconnected)
-        self._watcher.add_done_callback(self._notice)
+        # PERF: a block that never waits could not be cancelled, and gets no watcher (scenario:
+        # stream).
+        self._start = task.get_loop().call_soon(self._watch)
         return self
+
+    def _watch(self) -> None:
+        disconnected = self._context.disconnected(discard=self._discard_body)
+        self._watcher = asyncio.create_task(disconnected)
+        self._watcher.add_done_callback(self._notice)
 
     def _notice(self, watcher: asyncio.Task[Any]) -> None:
         has_gone = not watcher.cancelled() and watcher.exception() is None
@@ -65,7 +73,9 @@ class _ClientWatch:
     def stop(self) -> None:
         """Let the rest of the block not be cancelled any more."""
         self._watching = False
-        self._watcher.cancel()
+        self._start.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         self.stop()
@@ -207,7 +217,8 @@ class Stream:
         try:
             await aclose_iterable(self._chunks)
         finally:
-            await self.response.call_close_functions()
+            if self.response._on_close is not None:
+                await self.response.call_close_functions()
 
 
 class _ClientGoneError(Exception):
