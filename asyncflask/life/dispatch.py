@@ -263,7 +263,7 @@ class Dispatch:
         """
         context.answered = True
         response: Any = self._app.make_response(value)
-        if self._awaits_make_response or LifeSignal.heard:
+        if self._awaits_make_response or context.finished.receivers:
             return self._settle_and_process(context, response)
         return self._process(context, response)
 
