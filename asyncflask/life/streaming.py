@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from contextlib import suppress
 from functools import wraps
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from werkzeug.exceptions import ClientDisconnected
@@ -40,7 +41,9 @@ class _ClientWatch:
     """
 
     def __init__(self, context: ConnectionContext, *, discard_body: bool = True) -> None:
-        self._disconnected = context.disconnected(discard=discard_body)
+        self._context = context
+        self._discard_body = discard_body
+        self._watcher: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -49,9 +52,15 @@ class _ClientWatch:
         self._cancelling = task.cancelling()
         self._watching = True
         self.gone = False
-        self._watcher = asyncio.create_task(self._disconnected)
-        self._watcher.add_done_callback(self._notice)
+        # PERF: a block that never waits could not be cancelled, and gets no watcher (scenario:
+        # stream).
+        self._start = task.get_loop().call_soon(self._watch)
         return self
+
+    def _watch(self) -> None:
+        disconnected = self._context.disconnected(discard=self._discard_body)
+        self._watcher = asyncio.create_task(disconnected)
+        self._watcher.add_done_callback(self._notice)
 
     def _notice(self, watcher: asyncio.Task[Any]) -> None:
         has_gone = not watcher.cancelled() and watcher.exception() is None
@@ -64,7 +73,9 @@ class _ClientWatch:
     def stop(self) -> None:
         """Let the rest of the block not be cancelled any more."""
         self._watching = False
-        self._watcher.cancel()
+        self._start.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         self.stop()
@@ -97,13 +108,15 @@ class TooSlowError(TimeoutError):
 
 
 async def in_time(
-    context: ConnectionContext, seconds: float | None, sending: Coroutine[Any, Any, None]
+    context: ConnectionContext, response: Response, sending: Coroutine[Any, Any, None]
 ) -> None:
-    """Await the sending of a response, unless it takes too long.
+    """Await the sending of a response, unless it takes longer than it may.
 
-    :param seconds: the most it may take, or None.
     :raises TooSlowError: it does. The client sees that the response is incomplete.
     """
+    seconds = response.timeout
+    if isinstance(seconds, EllipsisType):
+        seconds = cast("float | None", context.app.config["RESPONSE_TIMEOUT"])
     if seconds is None:
         await sending
         return
@@ -204,7 +217,8 @@ class Stream:
         try:
             await aclose_iterable(self._chunks)
         finally:
-            await self.response.call_close_functions()
+            if self.response._on_close is not None:
+                await self.response.call_close_functions()
 
 
 class _ClientGoneError(Exception):

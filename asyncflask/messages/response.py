@@ -67,15 +67,15 @@ Chunks = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[by
 
 
 @lru_cache(maxsize=256)
-def _full_content_type(mimetype: str) -> str:
-    return get_content_type(mimetype, "utf-8")
-
-
-@lru_cache(maxsize=256)
 def _checked_type(content_type: str) -> str:
     if _BREAKS.search(content_type):
         raise ValueError(f"The content type {content_type!r} must not contain newlines.")
     return content_type
+
+
+@lru_cache(maxsize=256)
+def _full_content_type(mimetype: str) -> str:
+    return _checked_type(get_content_type(mimetype, "utf-8"))
 
 
 @lru_cache(maxsize=256)
@@ -142,12 +142,14 @@ class Response(SansIOResponse):
         own = None
         if headers is not None:
             own = self._headers = headers if isinstance(headers, Headers) else Headers(headers)
-        if content_type is None:
+        if content_type is not None:
+            content_type = _checked_type(content_type)
+        else:
             if mimetype is None and (own is None or "content-type" not in own):
                 mimetype = self.default_mimetype
             if mimetype is not None:
                 content_type = _full_content_type(mimetype)
-        self._content_type = None if content_type is None else _checked_type(content_type)
+        self._content_type = content_type
         if direct_passthrough:
             self.direct_passthrough = True
         if own is not None and content_type is not None:
