@@ -157,34 +157,40 @@ class Body:
 
         :raises RuntimeError: it is being read whole.
         """
+        if self._wants_whole or self._taking:
+            raise self._not_in_parts()
+        if not self.streamed:
+            self._check_kept()
+            self._check_size(self._declared, None)
+            self.streamed = True
+        if not self._buffer:
+            self._taking = True
+            try:
+                while not self._something_is_here():
+                    waiting = self._pull(self._something_is_here)
+                    if waiting is not None:
+                        await waiting
+            finally:
+                self._taking = False
+            if not self._buffer:
+                if self._failure is not None:
+                    raise self._failure
+                return b""
+        chunk = self._buffer.pop(0)
+        if self._room is not None:
+            self._wake()
+        return chunk
+
+    def _not_in_parts(self) -> RuntimeError:
         if self._wants_whole:
-            raise RuntimeError(
+            return RuntimeError(
                 "The request body is read whole and cannot be taken in parts as well. Use the "
                 "bytes that 'await request.body' or 'get_data()' gave."
             )
-        if self._taking:
-            raise RuntimeError(
-                "Two tasks take parts of the same request body at once; each would miss some. "
-                "Let one of them read it, or use 'await request.body' in both."
-            )
-        self._check_kept()
-        self.streamed = True
-        self._check_size(self._declared, None)
-        self._taking = True
-        try:
-            while not self._something_is_here():
-                waiting = self._pull(self._something_is_here)
-                if waiting is not None:
-                    await waiting
-        finally:
-            self._taking = False
-        if self._buffer:
-            chunk = self._buffer.pop(0)
-            self._wake()
-            return chunk
-        if self._failure is not None:
-            raise self._failure
-        return b""
+        return RuntimeError(
+            "Two tasks take parts of the same request body at once; each would miss some. "
+            "Let one of them read it, or use 'await request.body' in both."
+        )
 
     async def disconnected(self, *, discard: bool = True) -> None:
         """Wait until the client has gone.

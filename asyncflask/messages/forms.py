@@ -41,6 +41,9 @@ FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencode
 #: The charsets a multipart field may name; any other is read as UTF-8 (as Werkzeug does).
 _FIELD_CHARSETS = frozenset({"ascii", "us-ascii", "utf-8", "iso-8859-1"})
 
+#: What ends the headers of a part.
+_HEADERS_END = b"\r\n\r\n"
+
 # What clients send wrongly is answered with a 400; it does not belong in the server's log. By a
 # level: servers that set up logging turn `disabled` loggers on again.
 _quiet = logging.getLogger("asyncflask.multipart")
@@ -275,31 +278,43 @@ class MultipartReader:
         self._writing: asyncio.Future[None] | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._begun = self._ended = False
-        self._header_blocks = 0
-        self._empty_part = b"\r\n\r\n--" + boundary.encode("ascii", "replace")
-        #: The end of what has arrived, where that may be the beginning of the above.
+        delimiter = b"--" + boundary.encode("ascii", "replace")
+        self._delimiters = (delimiter + b"\r\n", delimiter + b"--")
+        #: The end of an empty part's headers and what follows it, without and with its end.
+        self._empty_part = _HEADERS_END + delimiter
+        self._empty_parts = tuple(_HEADERS_END + follows for follows in self._delimiters)
+        #: What is being parsed, and from where the end of the headers is to be sought in it; -1 is
+        #: when no line of them has ended there.
+        self._data = b""
+        self._headers_from = -1
+        #: The end of what has arrived, where that may be the end of an empty part.
         self._held = b""
         try:
-            self._parser = MultipartParser(
-                boundary.encode("ascii"),
-                {
-                    "on_part_begin": self._on_part_begin,
-                    "on_header_begin": self._on_header_begin,
-                    "on_header_field": self._on_header_name,
-                    "on_header_value": self._on_header_value,
-                    "on_header_end": self._on_header_end,
-                    "on_headers_finished": self._on_headers_finished,
-                    "on_part_data": self._on_part_data,
-                    "on_part_end": self._on_part_end,
-                    "on_end": self._on_end,
-                },
-                # Headers are counted here, to tell what is too large (413) from what is wrong.
-                max_header_count=_UNLIMITED,
-                max_header_size=_UNLIMITED,
-            )
+            self._boundary = boundary.encode("ascii")
+            self._parser = self._make_parser()
         except ValueError:
             raise BadRequest("The boundary of the multipart form is not a valid one.") from None
-        self._parser.logger = _quiet
+
+    def _make_parser(self) -> MultipartParser:
+        parser = MultipartParser(
+            self._boundary,
+            {
+                "on_part_begin": self._on_part_begin,
+                "on_header_begin": self._on_header_begin,
+                "on_header_field": self._on_header_name,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_end": self._on_end,
+            },
+            # Headers are counted here, to tell what is too large (413) from what is wrong.
+            max_header_count=_UNLIMITED,
+            max_header_size=_UNLIMITED,
+        )
+        parser.logger = _quiet
+        return parser
 
     async def read(self, body: Body) -> None:
         """Parse the body to its end, or go on where a cancelled call was.
@@ -317,38 +332,38 @@ class MultipartReader:
             raise _malformed("it ends before its closing boundary")
 
     def _feed(self, chunk: bytes) -> None:
+        """Parse the next bytes.
+
+        A part without content may lack the line break before the delimiter that the parser wants:
+        the one that ends its headers belongs to the delimiter then (RFC 2046, section 5.1.1).
+        Werkzeug's test client writes such parts. What follows is parsed from there anew.
+        """
         data = self._held + chunk if self._held else chunk
-        pattern = self._empty_part
+        end = self._decided(data)
+        data, self._held = data[:end], data[end:]
         try:
-            begin = self._feed_empty_parts(data) if pattern in data else 0
-            # What the pattern may go on from waits for the next chunk.
-            end = max(begin, len(data) - len(pattern) + 1)
-            while (end := data.find(b"\r", end)) >= 0 and not pattern.startswith(data[end:]):
-                end += 1
-            if end < 0:
-                end = len(data)
-            self._held = data[end:]
-            self._parser.write(data[begin:end])
+            while data:
+                self._data, self._headers_from = data, -1
+                try:
+                    self._parser.write(data)
+                    break
+                except _EmptyPart as part:
+                    self._on_part_end()
+                    self._parser = self._make_parser()
+                    data = data[part.end :]
         except FormParserError as exc:
             raise _malformed(str(exc)) from None
 
-    def _feed_empty_parts(self, data: bytes) -> int:
-        """Parse ``data`` to the last delimiter that follows an empty line; return how far that is.
-
-        A part without content may lack the line break that the parser needs before a delimiter: the
-        one that ends its headers belongs to that then (RFC 2046, section 5.1.1). Werkzeug's test
-        client writes such parts.
-        """
-        begin = 0
-        while (found := data.find(self._empty_part, begin)) >= 0:
-            last = found + 3
-            self._parser.write(data[begin:last])
-            blocks = self._header_blocks
-            begin = last + 1
-            self._parser.write(data[last:begin])
-            if self._header_blocks > blocks:  # else it is the end of some content
-                self._parser.write(b"\r\n")
-        return begin
+    def _decided(self, data: bytes) -> int:
+        """Say how much of ``data`` can be parsed before more is known of what follows headers."""
+        if not data.endswith(self._empty_parts):
+            end = max(0, len(data) - len(self._empty_parts[0]) + 1)
+            while (end := data.find(b"\r", end)) >= 0:
+                if any(part.startswith(data[end:]) for part in self._empty_parts):
+                    ends_one = data.endswith(self._empty_part, 0, end)
+                    return end + 2 if ends_one else end
+                end += 1
+        return len(data)
 
     async def _write_out(self) -> None:
         """Do what is due on disk, in a thread; after a cancellation that thread goes on."""
@@ -397,6 +412,7 @@ class MultipartReader:
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
         self._part.header_value += data[start:end]
+        self._headers_from = end
         self._check_header_size()
 
     def _check_header_size(self) -> None:
@@ -408,6 +424,7 @@ class MultipartReader:
             )
 
     def _on_header_end(self) -> None:
+        self._headers_from = max(self._headers_from, 0)
         part = self._part
         try:
             name, value = part.header_name.decode(), part.header_value.decode()
@@ -416,7 +433,6 @@ class MultipartReader:
             raise _malformed("a part has a header that cannot be read") from None
 
     def _on_headers_finished(self) -> None:
-        self._header_blocks += 1
         part = self._part
         disposition = part.headers.get("Content-Disposition")
         if disposition is None:
@@ -430,6 +446,10 @@ class MultipartReader:
             self._count_memory(len(part.name.encode()))
         else:
             self._begin_file(part, filename)
+        if self._headers_from >= 0:  # else a line break follows, or _decided() would have waited
+            end = self._data.index(_HEADERS_END, self._headers_from) + len(_HEADERS_END)
+            if self._data.startswith(self._delimiters, end):
+                raise _EmptyPart(end)
 
     def _begin_file(self, part: _Part, filename: str) -> None:
         if self.limits.files is not None and len(self.files) >= self.limits.files:
@@ -447,17 +467,13 @@ class MultipartReader:
             part.value += data[start:end]
             return
         part.size += end - start
-        if not part.on_disk and part.size > self.limits.spool:
+        if not part.on_disk:
+            if part.size <= self.limits.spool:
+                part.file.write(data[start:end])
+                return
             part.on_disk = True
             self._disk_work.append(part.file.rollover)
-        self._do(part, partial(part.file.write, data[start:end]))
-
-    def _do(self, part: _Part, work: Callable[[], object]) -> None:
-        """Do something with a part's file: at once in memory, else in a thread."""
-        if part.on_disk:
-            self._disk_work.append(work)
-        else:
-            work()
+        self._disk_work.append(partial(part.file.write, data[start:end]))
 
     def _count_memory(self, size: int) -> None:
         self._memory += size
@@ -471,11 +487,23 @@ class MultipartReader:
         part = self._part
         if part.file is None:
             self.fields.append((part.name, part.value.decode(part.charset, "replace")))
+        elif part.on_disk:
+            self._disk_work.append(partial(part.file.seek, 0))
         else:
-            self._do(part, partial(part.file.seek, 0))
+            part.file.seek(0)
 
     def _on_end(self) -> None:
         self._ended = True
+
+
+class _EmptyPart(Exception):
+    """The delimiter follows the headers of a part at once.
+
+    :param end: where the headers end, in what is being parsed.
+    """
+
+    def __init__(self, end: int) -> None:
+        self.end = end
 
 
 class _Part:
