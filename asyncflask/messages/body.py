@@ -21,6 +21,7 @@ from werkzeug.exceptions import (
 )
 
 from asyncflask.concurrency import resolve, running_loop
+from asyncflask.lazy import lazy
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
@@ -34,6 +35,22 @@ READ_AHEAD = 64 * 1024
 async def no_body() -> Message:
     """Stand in for ``receive`` where a request has no body."""
     return {"type": "http.request", "body": b"", "more_body": False}
+
+
+@coroutine
+def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+    """Go on with ``work``, which has begun and waits for ``waits_for``."""
+    try:
+        while True:
+            try:
+                value = yield waits_for
+            except BaseException as exc:
+                waits_for = work.throw(exc)
+            else:
+                waits_for = work.send(value)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
 
 
 class Body:
@@ -58,25 +75,26 @@ class Body:
     :param loop: the loop on which ``receive`` lives; None is the loop that reads first.
     """
 
-    __slots__ = (
-        "_arrived",
-        "_buffer",
-        "_busy",
-        "_count",
-        "_declared",
-        "_failure",
-        "_gone",
-        "_loop",
-        "_lost",
-        "_receive",
-        "_room",
-        "_taking",
-        "_timeout",
-        "_wants_whole",
-        "_whole",
-        "limit",
-        "streamed",
-    )
+    # PERF: what a body that arrives in one message does not need is set when it is needed
+    # (scenario: validated model).
+
+    #: Whether it was given out in parts, so that it cannot be had whole.
+    streamed = False
+    # Whether anything was asked of the server.
+    _begun = False
+    # Set by whoever waits for `receive`, so that there is one at a time.
+    _busy: asyncio.Event | None = None
+    _taking = False
+    _count = 0
+    _arrived = False
+    _gone = False
+    _failure: HTTPException | None = None
+    # Whether parts were thrown away, since nobody read them.
+    _lost = False
+    # Whether somebody reads it whole, or did, so that it cannot be taken in parts.
+    _wants_whole = False
+    _whole: bytes | None = None
+    _room: asyncio.Event | None = None
 
     def __init__(
         self,
@@ -87,26 +105,14 @@ class Body:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.limit = limit
-        #: Whether it was given out in parts, so that it cannot be had whole.
-        self.streamed = False
         self._receive = receive
         self._declared = content_length
         self._timeout = timeout
         self._loop = loop
-        # Set by whoever waits for `receive`, so that there is one at a time.
-        self._busy: asyncio.Event | None = None
-        self._taking = False
-        self._buffer: list[bytes] = []
-        self._count = 0
-        self._arrived = False
-        self._gone = False
-        self._failure: HTTPException | None = None
-        # Whether parts were thrown away, since nobody read them.
-        self._lost = False
-        # Whether somebody reads it whole, or did, so that it cannot be taken in parts.
-        self._wants_whole = False
-        self._whole: bytes | None = None
-        self._room: asyncio.Event | None = None
+
+    @lazy
+    def _buffer(self) -> list[bytes]:
+        return []
 
     def __repr__(self) -> str:
         state = "complete" if self._arrived else "arriving"
@@ -125,6 +131,44 @@ class Body:
             raise already_streamed()
         return _Parts(self)
 
+    def read_now(self, limit: int | None = None) -> bytes | Awaitable[bytes]:
+        """Return all of the body if it is here in one message, or else what reads it.
+
+        PERF: neither a coroutine nor a buffer for most bodies (scenarios: JSON echo, form).
+
+        :param limit: as for :meth:`read`, which raises the same.
+        """
+        if self._begun or self.streamed:
+            return self.read(limit)
+        self._wants_whole = True
+        self._check_size(self._declared, limit)
+        self._begun = True
+        receiving = self._receive()
+        if not isinstance(receiving, CoroutineType):  # a server's own awaitable
+            return self._read_on(self._wait(receiving), limit)
+        try:
+            waits_for = receiving.send(None)
+        except StopIteration as stop:
+            message = stop.value
+        else:
+            return self._read_on(self._wait(_rest(receiving, waits_for)), limit)
+        data: Any = message.get("body")
+        if (
+            data.__class__ is not bytes
+            or len(data) != self._declared  # whose size was looked at
+            or message.get("more_body")
+        ):
+            self._take(message)
+            return self.read(limit)
+        self._count = len(data)
+        self._arrived = True
+        self._whole = data
+        return data
+
+    async def _read_on(self, waiting: Awaitable[None], limit: int | None) -> bytes:
+        await self._in_time(waiting)
+        return await self.read(limit)
+
     async def read(self, limit: int | None = None) -> bytes:
         """Return all of the body, reading what has not arrived yet.
 
@@ -137,6 +181,7 @@ class Body:
             self._check_kept()
             self._wants_whole = True
             self._check_size(self._declared, limit)
+            self._check_size(self._count, limit)
             while not self._arrived and self._failure is None:
                 waiting = self._pull(self._all_is_here)
                 if waiting is not None:
@@ -253,6 +298,7 @@ class Body:
         """
         if self._busy is not None:
             return self._in_time(self._take_one(enough))
+        self._begun = True
         receiving = self._receive()
         if not isinstance(receiving, CoroutineType):  # a server's own awaitable
             return self._in_time(self._wait(receiving))
@@ -281,6 +327,7 @@ class Body:
     async def _take_one(self, enough: Callable[[], bool]) -> None:
         while not enough():
             if self._busy is None:
+                self._begun = True
                 return await self._wait(self._receive())
             await self._busy.wait()
 
@@ -422,22 +469,6 @@ def check_def_code() -> None:
             "'request.stream' is for 'def' code: reading it would block the event loop. In "
             "'async def' code write 'async for chunk in request.body:' or 'await request.body'."
         )
-
-
-@coroutine
-def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
-    """Go on with ``work``, which has begun and waits for ``waits_for``."""
-    try:
-        while True:
-            try:
-                value = yield waits_for
-            except BaseException as exc:
-                waits_for = work.throw(exc)
-            else:
-                waits_for = work.send(value)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
 
 
 def _too_large(limit: int) -> RequestEntityTooLarge:

@@ -160,8 +160,17 @@ def _unquote(text: str) -> str:
     text = text.replace("+", " ")
     if "%" not in text:  # PERF: most texts that are quoted have spaces only (scenario: form)
         return text
-    # PERF: half the cost of `urllib.parse.unquote`, which looks at each character.
-    return unquote_to_bytes(text).decode(errors="werkzeug.url_quote")
+    # PERF: most others have ASCII characters; two thirds of the cost of the general way, which is
+    # half of that of `urllib.parse.unquote` (scenario: form).
+    first, *rest = text.split("%")
+    try:
+        return first + "".join([_ESCAPES[part[:2]] + part[2:] for part in rest])
+    except KeyError:
+        return unquote_to_bytes(text).decode(errors="werkzeug.url_quote")
+
+
+#: The ASCII characters by the two digits of their escapes.
+_ESCAPES = {f"{code:02{digits}}": chr(code) for code in range(128) for digits in "xX"}
 
 
 class FormReader:
@@ -203,7 +212,13 @@ class FormReader:
         """
         if self.form is None and self._failure is None:
             try:
-                fields, files = await self._parse()
+                if self.mimetype == "application/x-www-form-urlencoded":
+                    data = self.body.read_now(self.limits.memory)
+                    if not isinstance(data, bytes):
+                        data = await data
+                    fields, files = self._decode(data), None
+                else:
+                    fields, files = await self._parse()
             except Exception as exc:
                 self._failure = exc
                 self.close()
@@ -213,7 +228,7 @@ class FormReader:
             raise self._failure
         return cast("tuple[Form, Files]", (self.form, self.files))
 
-    def _keep(self, fields: Fields, files: list[tuple[str, FileStorage]]) -> None:
+    def _keep(self, fields: Fields, files: list[tuple[str, FileStorage]] | None) -> None:
         if self.form is None:  # else another reader was quicker
             self.form = ReadyMultiDict(fields)
             self.files = ReadyMultiDict(files) if files else _NO_FILES
@@ -221,8 +236,6 @@ class FormReader:
                 self.files = DebugFiles(self.form, self.mimetype)
 
     async def _parse(self) -> tuple[Fields, list[tuple[str, FileStorage]]]:
-        if self.mimetype == "application/x-www-form-urlencoded":
-            return self._decode(await self.body.read(self.limits.memory)), []
         if self.mimetype != "multipart/form-data":
             self.body.check_declared_size()
             return [], []

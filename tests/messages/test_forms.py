@@ -349,11 +349,11 @@ class TestMultipart:
         ),
         cuts=st.lists(st.integers(0, 400), max_size=8),
     )
-    @example(pieces=[EMPTY, b"--B\r\n", b"\r\n"], cuts=[51, 57])
-    @example(pieces=[EMPTY, b"--Bx", b"\r\n"], cuts=[])
+    @example(pieces=[b"--B\r\n", b"\r\n"], cuts=[len(EMPTY) + 5])
+    @example(pieces=[b"--Bx", b"\r\n"], cuts=[])
     def test_how_a_body_arrives_does_not_change_what_is_read(self, pieces, cuts):
         """Also of bodies that nobody should send: the same form, or the same error."""
-        body = b"".join(pieces) + b"\r\n--B--\r\n"
+        body = b"".join([EMPTY, *pieces, b"\r\n--B--\r\n"])
 
         async def read(*chunks):
             left = iter(chunks)
