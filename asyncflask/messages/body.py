@@ -123,6 +123,11 @@ class Body:
         """All of it, when it was read whole already; else None."""
         return self._whole
 
+    @property
+    def is_read_whole(self) -> bool:
+        """Whether somebody reads it whole, or did, so that it cannot be taken in parts."""
+        return self._wants_whole
+
     def __await__(self) -> Generator[Any, Any, bytes]:
         return (yield from self._at_home(self.read).__await__())
 
