@@ -297,14 +297,17 @@ class MultipartReader:
         self._begun = self._ended = False
         delimiter = b"--" + boundary.encode("ascii", "replace")
         self._delimiters = (delimiter + b"\r\n", delimiter + b"--")
-        #: The end of an empty part's headers and what follows it, without and with its end.
-        self._empty_part = _HEADERS_END + delimiter
-        self._empty_parts = tuple(_HEADERS_END + follows for follows in self._delimiters)
+        #: What ends a content, up to where it is seen which of the two it is.
+        self._content_end = b"\r\n" + delimiter
+        #: What must not be divided: the end of a part without content, and that of any other.
+        self._ends = tuple(
+            before + each for before in (_HEADERS_END, b"\r\n") for each in self._delimiters
+        )
         #: What is being parsed, and from where the end of the headers is to be sought in it; -1 is
         #: when no line of them has ended there.
         self._data = b""
         self._headers_from = -1
-        #: The end of what has arrived, where that may be the end of an empty part.
+        #: The end of what has arrived, where that may be the end of a part.
         self._held = b""
         try:
             self._boundary = boundary.encode("ascii")
@@ -363,6 +366,11 @@ class MultipartReader:
         data = self._held + chunk if self._held else chunk
         end = self._decided(data)
         data, self._held = data[:end], data[end:]
+        if self._part.has_begun and self._parser.index == 0 and self._content_end not in data:
+            # PERF: the parser, which is not within a delimiter, would look for one as well, and has
+            # nothing else to do (scenario: 1 MB upload).
+            self._on_part_data(data, 0, end)
+            return
         try:
             while data:
                 self._data, self._headers_from = data, -1
@@ -377,13 +385,13 @@ class MultipartReader:
             raise _malformed(str(exc)) from None
 
     def _decided(self, data: bytes) -> int:
-        """Say how much of ``data`` can be parsed before more is known of what follows headers."""
-        if not data.endswith(self._empty_parts):
-            end = max(0, len(data) - len(self._empty_parts[0]) + 1)
+        """Say how much of ``data`` can be parsed before more is known of what ends it."""
+        if not data.endswith(self._ends):
+            end = max(0, len(data) - len(self._ends[0]) + 1)
             while (end := data.find(b"\r", end)) >= 0:
-                if any(part.startswith(data[end:]) for part in self._empty_parts):
-                    ends_one = data.endswith(self._empty_part, 0, end)
-                    return end + 2 if ends_one else end
+                if any(each.startswith(data[end:]) for each in self._ends):
+                    # The line break may be that of a delimiter, which is complete with it.
+                    return end + 2 if data.endswith(self._content_end, 0, end) else end
                 end += 1
         return len(data)
 
@@ -471,6 +479,7 @@ class MultipartReader:
             end = self._data.index(_HEADERS_END, self._headers_from) + len(_HEADERS_END)
             if self._data.startswith(self._delimiters, end):
                 raise _EmptyPart(end)
+        part.has_begun = True
 
     def _begin_file(self, part: _Part, filename: str) -> None:
         if self.limits.files is not None and len(self.files) >= self.limits.files:
@@ -506,6 +515,7 @@ class MultipartReader:
 
     def _on_part_end(self) -> None:
         part = self._part
+        part.has_begun = False
         if part.file is None:
             self.fields.append((part.name, part.value.decode(part.charset, "replace")))
         elif part.on_disk:
@@ -532,6 +542,8 @@ class _Part:
 
     def __init__(self) -> None:
         self.headers = Headers()
+        #: Whether its headers have ended, and its content has not.
+        self.has_begun = False
         self.header_count = 0
         self.header_name = bytearray()
         self.header_value = bytearray()
