@@ -365,10 +365,12 @@ class Dispatch:
         journey.release()
         return not journey.abandoned
 
-    async def _deliver(self, context: ConnectionContext, response: Response) -> None:
+    def _deliver(self, context: ConnectionContext, response: Response) -> Awaitable[None]:
         if response.is_streamed:
-            await self._deliver_stream(context, response)
-            return
+            return self._deliver_stream(context, response)
+        return self._deliver_complete(context, response)
+
+    async def _deliver_complete(self, context: ConnectionContext, response: Response) -> None:
         await self.tear_down(context, context.error)
         if await self._back_on_loop(context):
             with suppress(TooSlowError):
