@@ -147,16 +147,9 @@ class Body:
             return self.read(limit)
         self._wants_whole = True
         self._check_size(self._declared, limit)
-        self._begun = True
-        receiving = self._receive()
-        if not isinstance(receiving, CoroutineType):  # a server's own awaitable
-            return self._read_on(self._wait(receiving), limit)
-        try:
-            waits_for = receiving.send(None)
-        except StopIteration as stop:
-            message = stop.value
-        else:
-            return self._read_on(self._wait(_rest(receiving, waits_for)), limit)
+        message = self._ask_server()
+        if message.__class__ is not dict:
+            return self._read_on(self._wait(message), limit)
         data: Any = message.get("body")
         if (
             data.__class__ is not bytes
@@ -303,16 +296,24 @@ class Body:
         """
         if self._busy is not None:
             return self._in_time(self._take_one(enough))
+        message = self._ask_server()
+        if message.__class__ is not dict:
+            return self._in_time(self._wait(message))
+        self._take(message)
+        return None
+
+    def _ask_server(self) -> Any:
+        """Return its next message, a dict, if that is here already, or what waits for it."""
         self._begun = True
         receiving = self._receive()
         if not isinstance(receiving, CoroutineType):  # a server's own awaitable
-            return self._in_time(self._wait(receiving))
+            return receiving
         try:
             waits_for = receiving.send(None)
         except StopIteration as stop:
-            self._take(stop.value)
-            return None
-        return self._in_time(self._wait(_rest(receiving, waits_for)))
+            message = stop.value
+            return message if message.__class__ is dict else dict(message)
+        return _rest(receiving, waits_for)
 
     async def _in_time(self, taking: Awaitable[None]) -> None:
         """Wait for one message, and no longer than allowed."""

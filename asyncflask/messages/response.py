@@ -382,11 +382,15 @@ class Response(SansIOResponse):
             "http_if_modified_since": get("if-modified-since"),
             "http_if_none_match": get("if-none-match"),
             "http_if_match": get("if-match"),
-            "etag": self.headers.get("etag"),
-            "last_modified": self.headers.get("last-modified"),
         }
         if accept_ranges:
             self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
+        # PERF: Werkzeug reads our own dates before it sees that there is no condition (scenario:
+        # static file).
+        if not any(conditions.values()) and get("range") is None:
+            return self
+        conditions["etag"] = self.headers.get("etag")
+        conditions["last_modified"] = self.headers.get("last-modified")
         try:
             # Before the range: a download must not go on with another version (RFC 9110, 13.2.2).
             if not is_resource_modified(**conditions):
