@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks import calls, in_process, results
+from benchmarks.__main__ import main as benchmark
 from benchmarks.peers import asyncflask, bare, starlette
 from benchmarks.scenarios import SCENARIOS
 
@@ -67,3 +69,18 @@ async def test_a_wrong_answer_is_not_timed() -> None:
     app: Callable[[Any, Any, Any], Awaitable[None]] = bare.plain_text()
     with pytest.raises(ValueError, match=r"bare answers GET / with 200, .*expected is Bye"):
         await in_process.measure(other, {"bare": app}, rounds=1)
+
+
+def test_a_scenario_that_fails_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named, the others are shown, and the status says that something is missing."""
+    monkeypatch.setattr(in_process, "TURN", 0.001)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # it is the test run's
+    monkeypatch.setattr(starlette, "plain_text", bare.json)
+    chosen = [f"--{option}" for option in ("way=in-process", "peer=starlette", "rounds=1")]
+    assert benchmark([*chosen, "--scenario=plain_text", "--scenario=json"]) == 1
+    output, errors = capsys.readouterr()
+    assert "in process, plain text failed: ValueError('plain_text: starlette answers" in errors
+    assert "JSON" in output
+    assert benchmark([*chosen, "--scenario=json"]) == 0
