@@ -482,10 +482,11 @@ async def test_a_server_that_cannot_tell_of_a_disconnect_does_not_end_the_stream
     assert wire.is_complete
 
 
+@pytest.mark.parametrize("at_the_end", [False, True])
 async def test_a_server_that_says_the_client_is_gone_ends_the_stream_quietly(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, at_the_end: bool
 ) -> None:
-    """Some raise OSError from `send`."""
+    """Some raise OSError from `send`, for a chunk or for the last message."""
     app = make_app()
     record: list[Any] = []
 
@@ -493,14 +494,19 @@ async def test_a_server_that_says_the_client_is_gone_ends_the_stream_quietly(
     async def teardown(exc: BaseException | None) -> None:
         record.append(exc)
 
+    async def short() -> AsyncIterator[bytes]:
+        yield b"all"
+        record.append("closed")
+
     @app.get("/")
     async def index() -> Any:
-        return endless("async def", record)
+        return short() if at_the_end else endless("async def", record)
 
     wire = Wire()
 
     async def send(message: Any) -> None:
-        if len(wire.sent) > 3:
+        is_last = len(wire.sent) > 1 and not message["more_body"]
+        if is_last if at_the_end else len(wire.sent) > 3:
             raise OSError("gone")
         await wire.send(message)
 
