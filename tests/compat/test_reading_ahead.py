@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -151,6 +152,25 @@ async def test_json_that_is_too_large_is_refused_where_it_is_used(
         assert refused.status_code == 413
         answer = await client.post("/ignore", content=sent(size + 1), headers=JSON)
         assert answer.text == "ignored"
+
+
+@pytest.mark.parametrize("path", ["/form", "/in_thread"])
+async def test_a_body_that_does_not_come_is_not_waited_for(path: str) -> None:
+    """For ``BODY_TIMEOUT`` seconds only: clients that send nothing would hold all threads."""
+    app = make_app()
+    assert app.config["BODY_TIMEOUT"] == 30
+    app.config["BODY_TIMEOUT"] = 0.05
+
+    @app.post("/in_thread")
+    def in_thread() -> Any:
+        return request.form
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"a="
+        await asyncio.sleep(5)
+
+    async with FlaskClient(app) as client:
+        assert (await client.post(path, content=pieces(), headers=FORM)).status_code == 408
 
 
 async def test_a_view_takes_in_parts_what_is_too_large_to_be_kept() -> None:
