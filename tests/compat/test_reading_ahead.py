@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,7 +24,7 @@ def make_app(**config: Any) -> Flask:
     app.config.update(config)
 
     @app.post("/json")
-    async def json() -> Any:
+    async def as_json() -> Any:
         return {"json": request.get_json()}
 
     @app.post("/default")
@@ -52,6 +53,11 @@ def make_app(**config: Any) -> Flask:
     return app
 
 
+def loads_and_dumps(body: bytes) -> str:
+    """What Flask makes of JSON that a view returns."""
+    return json.dumps(json.loads(body), separators=(",", ":"))
+
+
 @pytest.mark.parametrize(
     ("body", "value"),
     [(b"1", 1), (b"1.5", 1.5), (b'"a"', "a"), (b"[1]", [1]), (b'{"a": 1}', {"a": 1})],
@@ -70,6 +76,38 @@ async def test_json_is_a_value_of_its_kind(body: bytes, value: Any) -> None:
         for path in ("/json", "/awaited"):
             answer = await client.post(path, content=body, headers=JSON)
             assert answer.json() == {"json": value}
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1}', b"[1, 2]", b'"a"'])
+async def test_a_view_may_return_the_json(body: bytes) -> None:
+    """A value that can be awaited is a value."""
+    app = make_app()
+
+    @app.post("/echo")
+    async def echo() -> Any:
+        return request.get_json()
+
+    async with FlaskClient(app) as client:
+        answer = await client.post("/echo", content=body, headers=JSON)
+        assert answer.text.strip('"\n') == loads_and_dumps(body).strip('"')
+
+
+@pytest.mark.parametrize("path", ["/form", "/in_thread", "/data"])
+async def test_a_view_may_return_what_else_was_read(path: str) -> None:
+    """A form as JSON, as in Flask; text and bytes as they are."""
+    app = make_app()
+
+    @app.post("/in_thread")
+    def in_thread() -> Any:
+        return request.form
+
+    @app.post("/data")
+    async def data() -> Any:
+        return request.get_data()
+
+    async with FlaskClient(app) as client:
+        answer = await client.post(path, data={"a": "1"})
+        assert answer.text.strip() == ("a=1" if path == "/data" else '{"a":"1"}')
 
 
 @pytest.mark.parametrize(
@@ -155,9 +193,13 @@ async def test_json_that_is_too_large_is_refused_where_it_is_used(
 
 
 @pytest.mark.parametrize("path", ["/form", "/in_thread"])
-async def test_a_body_that_does_not_come_is_not_waited_for(path: str) -> None:
+@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "wrapped"])
+async def test_a_body_that_does_not_come_is_not_waited_for(path: str, wrapped: bool) -> None:
     """For ``BODY_TIMEOUT`` seconds only: clients that send nothing would hold all threads."""
     app = make_app()
+    if wrapped:
+        inner = app.wsgi_app
+        app.wsgi_app = lambda *args: inner(*args)  # type: ignore[method-assign]
     assert app.config["BODY_TIMEOUT"] == 30
     app.config["BODY_TIMEOUT"] = 0.05
 
@@ -170,7 +212,8 @@ async def test_a_body_that_does_not_come_is_not_waited_for(path: str) -> None:
         await asyncio.sleep(5)
 
     async with FlaskClient(app) as client:
-        assert (await client.post(path, content=pieces(), headers=FORM)).status_code == 408
+        answer = await client.post(path, content=pieces(), headers=FORM)
+        assert answer.status_code == (400 if wrapped else 408)
 
 
 async def test_a_view_takes_in_parts_what_is_too_large_to_be_kept() -> None:
@@ -178,6 +221,7 @@ async def test_a_view_takes_in_parts_what_is_too_large_to_be_kept() -> None:
     size = 16 * 1024 * 1024 + 1
     async with FlaskClient(make_app()) as client:
         answer = await client.post("/parts", content=b"1" * size, headers=JSON)
+        assert answer.request.headers["Content-Length"] == str(size)
         assert answer.json() == {"size": size}
 
 
