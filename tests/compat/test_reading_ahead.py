@@ -121,6 +121,8 @@ async def test_none_is_false_and_can_be_awaited(body: bytes, headers: dict[str, 
     async def asked() -> Any:
         found: Any = request.get_json(silent=True)
         assert found == None  # noqa: E711 - an object can say so only where it is asked
+        assert found != "None"
+        assert (found != None) is False  # noqa: E711 - as above
         assert len({found, found}) == 1
         return {"json": await request.get_json(silent=True)}
 

@@ -87,6 +87,9 @@ class ReadyNone(Pending[None]):
         self._used = True
         return other is None
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     __hash__ = Pending.__hash__
 
 
