@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, AnyStr, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 from urllib.parse import quote
 
-from werkzeug.exceptions import SecurityError
+from werkzeug.exceptions import BadRequest, SecurityError
 from werkzeug.exceptions import abort as _abort
 from werkzeug.routing import BuildError
 from werkzeug.sansio.utils import get_host
@@ -171,6 +171,7 @@ def url_for(
     :param values: for the variables of the rule; others become the query, lists repeat.
     :raises BuildError: there is no such endpoint, or its values are missing or refused; it says
         which, and what is nearest.
+    :raises BadRequest: an absolute URL is wanted, and the request's ``Host`` cannot be used: 400.
     :raises RuntimeError: there is no request and no ``SERVER_NAME``.
     :raises ValueError: a ``_scheme`` for a URL that shall not be absolute.
     """
@@ -222,6 +223,8 @@ def build_url(
             endpoint, values, method=_method, url_scheme=_scheme, force_external=external
         )
     except BuildError as error:
+        if external and request is not None and not adapter.server_name:
+            raise BadRequest("The request has no Host that an address can be made of.") from error
         values.update(_anchor=_anchor, _method=_method, _scheme=_scheme, _external=external)
         return app.handle_url_build_error(error, endpoint, values)
     return url if _anchor is None else f"{url}#{quote(_anchor, safe=_ANCHOR_SAFE)}"

@@ -17,7 +17,7 @@ import flask.helpers
 import pytest
 from flask.sansio.scaffold import find_package
 from markupsafe import Markup
-from werkzeug.exceptions import HTTPException, ImATeapot, NotFound
+from werkzeug.exceptions import BadRequest, HTTPException, ImATeapot, NotFound
 from werkzeug.routing import BuildError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -236,10 +236,29 @@ class TestURLs:
         app = add_rules(make_app(TRUSTED_HOSTS=["example.com"]), Blueprint)
         with app.test_request_context(base_url="http://evil.test/"):
             assert url_for("index") == "/"
-            with pytest.raises(BuildError, match="absolute URL needs a host"):
+            with pytest.raises(BadRequest, match="no Host"):
                 url_for("index", _external=True)
         with app.test_request_context(base_url="http://example.com/"):
             assert url_for("index", _external=True) == "http://example.com/"
+
+    @pytest.mark.parametrize("host", ["", "a:99999", "a,b"])
+    async def test_a_host_of_which_no_url_can_be_made_is_the_clients_mistake(
+        self, host: str
+    ) -> None:
+        """No error of the application: its views may build paths all the same."""
+        app = make_app()
+
+        @app.get("/absolute")
+        async def absolute() -> str:
+            return url_for("absolute", _external=True)
+
+        @app.get("/path")
+        async def path() -> str:
+            return url_for("path")
+
+        client = app.test_client()
+        assert (await client.get("/absolute", headers={"Host": host})).status_code == 400
+        assert (await client.get("/path", headers={"Host": host})).text == "/path"
 
     def test_handlers_may_answer_for_a_url_that_cannot_be_built(self) -> None:
         """The first answer counts; with none, the last error is raised."""

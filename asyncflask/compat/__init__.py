@@ -35,7 +35,7 @@ def install() -> None:
         return
     before = _modules()
     if before:
-        extensions = sorted(name for name in sys.modules if name.startswith("flask_"))
+        extensions = sorted(name for name in [*sys.modules] if name.startswith("flask_"))
         seen = f" (there are {', '.join(extensions)} already)" if extensions else ""
         raise RuntimeError(
             "Flask itself was imported before asyncflask.compat.install() was called, and what has "
@@ -62,7 +62,8 @@ def is_installed() -> bool:
 
 
 def _modules() -> list[str]:
-    return [name for name in sys.modules if name == "flask" or name.startswith("flask.")]
+    # A copy: other threads may import meanwhile.
+    return [name for name in [*sys.modules] if name == "flask" or name.startswith("flask.")]
 
 
 def flask_version() -> str:

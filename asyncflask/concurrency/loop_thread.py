@@ -7,6 +7,8 @@ import threading
 import weakref
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import Any
+from weakref import WeakKeyDictionary
 
 #: Seconds that what runs on a loop may take to end with its thread.
 PATIENCE = 5.0
@@ -62,20 +64,37 @@ class LoopThread:
             self._end.detach()
 
 
+#: The tasks in :func:`end_of_loop`, for each loop.
+_waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[Any]]] = WeakKeyDictionary()
+
+
 async def end_of_loop() -> None:
-    """Return when this task is cancelled, as all are when their loop ends."""
+    """Return when this task is cancelled, as all are when their loop ends.
+
+    The loop of a :class:`LoopThread` lets those that wait here end before all other tasks.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    waiting = _waiting.setdefault(loop, set())
+    waiting.add(task)
     try:
-        await asyncio.get_running_loop().create_future()
+        await loop.create_future()
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        assert task is not None
         task.uncancel()
+    finally:
+        waiting.discard(task)
 
 
 async def _live(ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
     end = asyncio.Event()
-    ready.set_result((asyncio.get_running_loop(), end))
+    loop = asyncio.get_running_loop()
+    ready.set_result((loop, end))
     await end.wait()
+    # What they end may have tasks of its own, which must not be cancelled under it.
+    first = [*_waiting.pop(loop, ())]
+    for task in first:
+        task.cancel()
+    await asyncio.gather(*first, return_exceptions=True)
 
 
 def _end_thread(

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from asyncflask.app import Flask
 
 
+def has_lifespan(app: Flask) -> bool:
+    """Whether an application itself has anything to run at its start or its shutdown."""
+    return _has_hooks(app) or app._user_lifespan is not no_lifespan
+
+
+def _has_hooks(app: Flask) -> bool:
+    return bool(app.before_serving_funcs or app.while_serving_gens or app.after_serving_funcs)
+
+
 @asynccontextmanager
 async def run_lifespan(app: Flask) -> AsyncIterator[Any]:
     """The lifespan of an application: what ``app.router`` runs at start and at shutdown.
@@ -108,8 +117,7 @@ class _Ends:
 
 def _context_for_hooks(app: Flask) -> AbstractAsyncContextManager[Any]:
     """An application context where there are functions to run in it."""
-    hooks = app.before_serving_funcs or app.while_serving_gens or app.after_serving_funcs
-    return app.app_context() if hooks else nullcontext()
+    return app.app_context() if _has_hooks(app) else nullcontext()
 
 
 async def _start(app: Flask, ends: _Ends) -> Any:

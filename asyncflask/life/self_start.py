@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from asyncflask.concurrency.loop_thread import end_of_loop
-from asyncflask.life.lifespan import no_lifespan
+from asyncflask.life.lifespan import has_lifespan
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,8 +24,7 @@ def starts_itself(app: Flask, stack: ASGIApp) -> ASGIApp:
     :param app: the application.
     :param stack: what handles its requests.
     """
-    hooks = app.before_serving_funcs or app.while_serving_gens or app.after_serving_funcs
-    if not hooks and app._user_lifespan is no_lifespan:
+    if not has_lifespan(app):
         return stack
     app._self_start = SelfStart(app, stack)
     return stack if app._lifespans else app._self_start

@@ -127,7 +127,9 @@ class BaseRequest(Connection):
             limit, config = self._max_content_length, self.app.config
             if limit is _unset:
                 limit = config["MAX_CONTENT_LENGTH"]
-            length, timeout = self._content[2], config["BODY_TIMEOUT"]
+            # A WSGI server's `read` waits for all it was asked for, as long as the server likes.
+            timeout = None if "wsgi.environ" in self.scope else config["BODY_TIMEOUT"]
+            length = self._content[2]
             body = self._body = Body(self.receive, limit, length, timeout, self.loop)
         return body
 

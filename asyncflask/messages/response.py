@@ -57,6 +57,8 @@ _RANGE = re.compile(r"bytes=\s*([0-9]{0,1000})\s*-\s*([0-9]{0,1000})\s*", re.IGN
 
 _BREAKS = re.compile(r"[\r\n]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: What no header has (RFC 9110, section 5.5); servers drop the connection for it.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 # PERF: a union in `isinstance` would be made anew each time (scenarios: session, stream).
 _COMPLETE = (str, bytes, bytearray)
@@ -495,6 +497,9 @@ class Response(SansIOResponse):
             raw_name = wire_name(name)
             if raw_name in (b"location", b"content-location"):
                 value = iri_to_uri(value)
+            # PERF: one call says that there is nothing to look for (scenario: cookies).
+            if not value.isprintable() and _CONTROL.search(value):
+                raise ValueError(f"The header {name!r} must not contain control characters.")
             raw.append((raw_name, value.encode("latin-1", "replace")))
         for pair in extra:
             if not any(name == pair[0] for name, _ in raw):

@@ -23,6 +23,9 @@ _FOREIGN = frozenset({"__pycache__", "build", "dist", "node_modules", "site-pack
 #: What the requirements of a package are called in ``pyproject.toml`` and ``Pipfile``.
 _REQUIREMENTS = re.compile(r".*(dependencies|packages|dependency-groups|optional-dependencies)$")
 
+#: What reading a file may raise: it is gone, not UTF-8, not Python or TOML, or nested too deeply.
+_UNREADABLE = (MemoryError, OSError, RecursionError, SyntaxError, ValueError)
+
 
 def examine(path: str | os.PathLike[str]) -> Report:
     """Read a project and report on it. Nothing of it is imported or run.
@@ -67,7 +70,7 @@ def _files(folder: Path) -> Iterator[Path]:
             and name not in _FOREIGN
             and not Path(parent, name, "pyvenv.cfg").exists()
         ]
-        yield from (Path(parent, name) for name in files)
+        yield from (file for name in files if (file := Path(parent, name)).is_file())
 
 
 def _parse(name: str, file: Path, report: Report) -> ast.Module | None:
@@ -77,8 +80,8 @@ def _parse(name: str, file: Path, report: Report) -> ast.Module | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those about the project's own code
             return ast.parse(file.read_bytes(), name)
-    except (OSError, RecursionError, SyntaxError, ValueError) as error:
-        report.unread[name] = str(error)
+    except _UNREADABLE as error:
+        report.unread[name] = str(error) or type(error).__name__
         return None
 
 
@@ -113,8 +116,8 @@ def _read_text(name: str, file: Path, report: Report) -> None:
             _use(report, name, _required(text))
         else:
             _use(report, name, _declared(text))
-    except (OSError, ValueError) as error:  # not UTF-8, or not TOML
-        report.unread[name] = str(error)
+    except _UNREADABLE as error:
+        report.unread[name] = str(error) or type(error).__name__
 
 
 def _servers(name: str, text: str) -> Iterator[Finding]:

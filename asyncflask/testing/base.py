@@ -193,6 +193,10 @@ class ClientBase(BaseClient):
         wire = wire_request(self.application, url, method=method, headers=own, **cast(Any, flask))
         if wire.body and content is not None:
             raise TypeError("Pass content=, or Flask's data=, form=, files= or json=, but not both")
+        sent = wire.headers
+        if content is not None:
+            # That is the length of no body, and httpx knows that of what it sends.
+            sent = [pair for pair in sent if pair[0].lower() != b"content-length"]
         scope = {**described, **extra, **(scope_base or {})}
         if wire.root_path:
             scope.setdefault("root_path", unquote(wire.root_path))
@@ -201,7 +205,7 @@ class ClientBase(BaseClient):
             wire.url,
             content=wire.body or None if content is None else content,
             params=params,
-            headers=wire.headers,
+            headers=sent,
             cookies=cookies,
             timeout=timeout,
             extensions={"scope": scope, **(extensions or {})},

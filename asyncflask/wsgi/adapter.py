@@ -31,8 +31,9 @@ class WSGIAdapter:
         app.mount("/legacy", WSGIAdapter(flask_app))
 
     Each request has a worker thread from its first to its last byte. Bodies are streamed both
-    ways, never more than a chunk ahead of who reads. What the application raises is raised here,
-    for the host to log and to answer with a 500; or, once the response has begun, to break it off.
+    ways, never more than a chunk ahead of who reads; ``BODY_TIMEOUT`` is that of the application it
+    is mounted in. What the WSGI application raises is raised here, for the host to log and to
+    answer with a 500; or, once the response has begun, to break it off.
 
     :param app: the WSGI application.
     :param threads: how many of its requests run at once, in threads of its own. By default it
@@ -67,10 +68,13 @@ class WSGIAdapter:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = Input(receive)
-        call = Call(self.app, _environ(scope, body), body, send, asyncio.get_running_loop())
         host = scope.get("app")
-        pool = host.pool if self._shares and isinstance(host, Workers) else self._pool
+        pool, timeout = self._pool, None
+        if isinstance(host, Workers):
+            pool = host.pool if self._shares else pool
+            timeout = host.config["BODY_TIMEOUT"]
+        body = Input(receive, timeout)
+        call = Call(self.app, _environ(scope, body), body, send, asyncio.get_running_loop())
         # Never the thread that waits for this request: it has to take the response.
         try:
             worker = await pool.acquire()

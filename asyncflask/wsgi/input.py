@@ -6,7 +6,7 @@ import asyncio
 import io
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, RequestTimeout
 
 from asyncflask.concurrency import wait_for
 
@@ -23,6 +23,12 @@ class UnfinishedError(ClientDisconnected, OSError):
     description = "The client has gone before the end of its request."
 
 
+class TooSlowError(RequestTimeout, OSError):
+    """No part of the request has come in time; for applications made with Werkzeug a 408."""
+
+    description = "No part of the request body came in time."
+
+
 class Input:
     """Receives the messages of a client in a task, one ahead of who reads them.
 
@@ -30,10 +36,12 @@ class Input:
     application streams, without that a body is lost.
 
     :param receive: the server's ``receive``.
+    :param timeout: the most seconds that the application waits for a message, or None.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, timeout: float | None = None) -> None:
         self._receive = receive
+        self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._chunk: bytes | None = None
@@ -90,12 +98,20 @@ class Input:
             else:
                 await self._next_change()
 
+    async def _next_in_time(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._next()
+        except TimeoutError:
+            raise TooSlowError from None
+
     def next_chunk(self) -> bytes:
         """Return the next bytes, none at the end. In a thread, which waits.
 
         :raises UnfinishedError: the client has gone before the end.
+        :raises TooSlowError: nothing has come in time.
         """
-        return wait_for(self._next, self._loop)
+        return wait_for(self._next_in_time, self._loop)
 
 
 class _Raw(io.RawIOBase):

@@ -6,13 +6,17 @@ import asyncio
 import contextvars
 import os
 import threading
+import weakref
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
+
+from starlette.routing import Host, Mount
 
 from asyncflask.concurrency import LoopThread
 from asyncflask.concurrency.loop_thread import end_of_loop
-from asyncflask.life.lifespan import run_lifespan
+from asyncflask.concurrency.pool import tell
+from asyncflask.life.lifespan import has_lifespan, run_lifespan
 
 if TYPE_CHECKING:
     from asyncflask.app import Flask
@@ -43,8 +47,8 @@ class Process:
     def state_of(self, app: Flask) -> State:
         """Return the lifespan state of ``app``, which is started by the first request.
 
-        It is shut down when the process ends. One that cannot start tries again at the next
-        request.
+        It is shut down when the process ends, and kept until then if it has anything to shut
+        down. One that cannot start tries again at the next request.
 
         :raises Exception: what the start has raised.
         """
@@ -59,7 +63,8 @@ class Process:
         return ready.result()
 
     def _start(self, app: Flask, ready: Future[State]) -> None:
-        task = self.loop.create_task(self._serve(app, ready))
+        serve = self._serve if _is_to_be_kept(app) else self._serve_while_used
+        task = self.loop.create_task(serve(app, ready))
         self._tasks.add(task)  # a loop alone would let it be collected
         task.add_done_callback(self._tasks.discard)
 
@@ -76,6 +81,20 @@ class Process:
             if not isinstance(exc, Exception):
                 raise
 
+    async def _serve_while_used(self, app: Flask, ready: Future[State]) -> None:
+        """Wait with an application for the end of the process, or of what else refers to it."""
+        loop, task = self.loop, cast("asyncio.Task[None]", asyncio.current_task())
+        used = weakref.ref(app, lambda _: tell(loop, task.cancel))
+        app._lifespans += 1
+        del app
+        ready.set_result({})
+        await end_of_loop()
+        left = used()
+        if left is not None:
+            left._lifespans -= 1
+            async with run_lifespan(left):
+                pass  # it has only what every application has to do at its shutdown
+
     def end(self) -> None:
         """Shut the applications down and end the loop; the next request begins again."""
         self._thread.stop()
@@ -88,6 +107,11 @@ class Process:
             app._lifespans = 0
             if app._self_start is not None:
                 app._self_start.stand_ready()
+
+
+def _is_to_be_kept(app: Flask) -> bool:
+    mounted = any(isinstance(route, Mount | Host) for route in app.routes)
+    return mounted or has_lifespan(app)
 
 
 process = Process()

@@ -45,6 +45,28 @@ def test_it_starts_when_it_is_needed_and_ends_once() -> None:
     thread.stop()
 
 
+def test_what_waits_for_its_end_ends_before_other_tasks() -> None:
+    """So it can wait for tasks that it has begun."""
+    thread = LoopThread("orderly-loop")
+    events: list[str] = []
+
+    async def work(told: asyncio.Event) -> None:
+        await told.wait()
+        events.append("worked")
+
+    async def main() -> None:
+        told = asyncio.Event()
+        task = asyncio.create_task(work(told))
+        await end_of_loop()
+        told.set()
+        await task
+        events.append("ended")
+
+    begin(thread, main)
+    thread.stop()
+    assert events == ["worked", "ended"]
+
+
 def test_one_that_is_forgotten_ends() -> None:
     """Its thread keeps no reference to it."""
     thread = LoopThread("forgotten-loop")

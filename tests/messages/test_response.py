@@ -146,6 +146,20 @@ def test_line_breaks_in_headers_are_refused() -> None:
         response.messages("GET")
 
 
+@pytest.mark.parametrize("value", ["a\0b", "a\x01", "a\x7f"])
+async def test_control_characters_in_a_header_are_an_error_that_is_answered(value: str) -> None:
+    """Servers refuse to send them and drop the connection; tabs and other letters are fine."""
+    app = Flask("headers", static_folder=None)
+
+    @app.get("/<kind>")
+    async def view(kind: str) -> Any:
+        return "", {"X-Sent": value if kind == "bad" else "a\té €"}
+
+    client = app.test_client()
+    assert (await client.get("/bad")).status_code == 500
+    assert (await client.get("/good")).headers["X-Sent"] == "a\té ?"
+
+
 def test_headers_are_latin_1_and_addresses_are_uris() -> None:
     """What latin-1 does not have is replaced; an IRI in `Location` is quoted."""
     response = Response("x", 302, {"X-A": "é€", "Location": "/é?q=ü#ö", "Content-Location": "/ä"})

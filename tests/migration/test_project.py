@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,18 @@ def test_a_project_may_be_one_module(tmp_path: Path) -> None:
     assert [finding.file for finding in examine(tmp_path / "app.py").findings] == ["app.py"]
 
 
-@pytest.mark.parametrize("code", [b"def (", b"x = 1\0", b"# coding: none\n", b"\xff", b"(" * 9999])
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"def (",
+        b"x = 1\0",
+        b"# coding: none\n",
+        b"\xff",
+        b"(" * 9999,
+        b"x = " + b"-" * 99999 + b"1",
+    ],
+    ids=["syntax", "nul", "coding", "utf-8", "parentheses", "depth"],
+)
 def test_modules_that_cannot_be_read_are_named(tmp_path: Path, code: bytes) -> None:
     """The rest is read all the same."""
     (tmp_path / "broken.py").write_bytes(code)
@@ -47,6 +59,20 @@ def test_modules_that_cannot_be_read_are_named(tmp_path: Path, code: bytes) -> N
     assert report.unread.keys() == {"broken.py"}
     assert report.unread["broken.py"]
     assert report.modules == 1
+
+
+def test_requirements_that_are_nested_too_deeply_are_named(tmp_path: Path) -> None:
+    """As other files that cannot be read."""
+    nested = "dependencies = " + "[" * 9999 + "]" * 9999
+    assert report_on(tmp_path, {"pyproject.toml": nested}).unread.keys() == {"pyproject.toml"}
+
+
+def test_only_files_are_read(tmp_path: Path) -> None:
+    """A pipe would be waited for, and a link to nowhere is none of the project's modules."""
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "gone.py").symlink_to("nowhere.py")
+    report = report_on(tmp_path, {"app.py": "import flask"})
+    assert (report.modules, report.unread) == (1, {})
 
 
 def test_warnings_about_a_module_are_not_ours(tmp_path: Path) -> None:

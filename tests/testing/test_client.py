@@ -96,6 +96,17 @@ class TestRequests:
         assert seen["body"] == "ab"
         assert ["transfer-encoding", "chunked"] in seen["headers"]
 
+    async def test_the_length_is_that_of_the_content(self) -> None:
+        """None where it comes in parts."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"text"
+
+        for content, length in ((b"text", ["4"]), (pieces(), []), (None, ["0"])):
+            response = await FlaskClient(echo_app()).post("/", content=content)
+            sent = [value for name, value in response.json()["headers"] if name == "content-length"]
+            assert sent == length
+
     async def test_two_bodies_are_refused(self) -> None:
         """Which one is meant?"""
         with pytest.raises(TypeError, match="content=, or Flask's data="):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from io import BytesIO
 from typing import Any
 from wsgiref.validate import validator
@@ -426,6 +426,23 @@ class TestResponses:
 
         await call(app, Half(method="POST"))
         assert (seen, caplog.text) == ([400], "")
+
+    @pytest.mark.parametrize("threads", [None, 2])
+    async def test_a_client_that_sends_nothing_holds_no_thread(self, threads: int | None) -> None:
+        """The host says how long the next piece of a body may take; for Flask that is a 408."""
+        app = flask.Flask("legacy")
+        app.add_url_rule("/", "index", lambda: flask.request.get_data(), methods=["POST"])
+        host = mounted(app, threads=threads)
+        host.config["BODY_TIMEOUT"] = 0.05
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"half"
+            await asyncio.sleep(5)
+
+        async with host.test_client() as client:
+            answer = await client.post("/legacy/", content=pieces())
+        assert answer.status_code == 408
+        assert host.pool.busy == 0
 
 
 def second(environ: Any, start_response: Any) -> Any:

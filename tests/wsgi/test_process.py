@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -130,6 +132,67 @@ def test_a_start_that_is_torn_away_is_told() -> None:
     this_process().end()
     thread.join(5)
     assert len(errors) == 1
+
+
+def collected(app: list[Flask]) -> bool:
+    """Let go of the application in the list, and say whether it has been freed."""
+    used = weakref.ref(app.pop())
+    gc.collect()
+    return used() is None
+
+
+def test_an_application_that_nobody_uses_is_freed() -> None:
+    """What has waited with it for the end of the process ends, too."""
+    loop = this_process().loop
+    before = asyncio.all_tasks(loop)
+    app = [Flask("forgotten", static_folder=None)]
+    assert Client(app[0].wsgi_app).get("/").status_code == 404
+    waiting = asyncio.all_tasks(loop) - before
+    assert len(waiting) == 1
+    assert collected(app)
+
+    async def see() -> None:
+        await asyncio.wait(waiting, timeout=5)
+
+    asyncio.run_coroutine_threadsafe(see(), loop).result()
+    assert waiting.pop().done()
+
+
+@pytest.mark.parametrize("kind", ["hook", "mounted"])
+def test_one_that_has_to_be_shut_down_is_kept(kind: str) -> None:
+    """Until the end of the process, though nobody else refers to it."""
+    events: list[str] = []
+    served = make_app(events)
+    if kind == "mounted":
+        host = Flask("host", static_folder=None)
+        host.mount("/in", served)
+        served = host
+    app = [served]
+    del served
+    assert Client(app[0].wsgi_app).get("/nowhere").status_code == 404
+    assert not collected(app)
+    this_process().end()
+    assert events == ["start", "end"]
+
+
+def test_one_without_hooks_finishes_its_tasks_at_the_end() -> None:
+    """It is shut down as any other, for as long as it is used."""
+    app = Flask("with_tasks", static_folder=None)
+    events: list[str] = []
+
+    async def task() -> None:
+        await app.draining.wait()
+        events.append("done")
+
+    @app.get("/")
+    async def index() -> str:
+        app.add_background_task(task)
+        return "begun"
+
+    for _ in range(2):  # it starts again after the end
+        assert Client(app.wsgi_app).get("/").text == "begun"
+        this_process().end()
+    assert events == ["done", "done"]
 
 
 def in_child(function: Callable[[], str]) -> str:

@@ -253,6 +253,24 @@ class TestBodies:
         for _ in range(50):
             assert b"".join(get(app, "/fast/")[1]) == b"abc"
 
+    def test_a_slow_body_is_the_servers_matter(self) -> None:
+        """Its ``read`` may take longer than a piece may take where ASGI servers are served."""
+        app = make_app()
+        app.config["BODY_TIMEOUT"] = 0.01
+
+        class Slow(BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                time.sleep(0.1)
+                return super().read(size)
+
+        @app.post("/")
+        def index() -> Any:
+            return request.get_data()
+
+        environ = {"wsgi.input": Slow(b"12"), "CONTENT_LENGTH": "2", "REQUEST_METHOD": "POST"}
+        told, body = get(app, **environ)
+        assert (told[0][0], list(body)) == ("200 OK", [b"12"])
+
     def test_a_client_that_goes_away_ends_a_stream(self) -> None:
         """``close()`` is how a server tells; the teardowns have run when it returns."""
         app = make_app()

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from asyncflask.typing import BeforeRequestFunction
 
 #: Flask's own where they differ, and what keeps blocking code of extensions off the event loop.
+#: BODY_TIMEOUT is not among them: Flask leaves that to its server, and ASGI servers wait for ever,
+#: each slow client holding the thread of a `def` view.
 _DEFAULTS = {
-    "BODY_TIMEOUT": None,
     "CONTENT_TYPE_NOSNIFF": False,
     "MAX_CONTENT_LENGTH": None,
     "MAX_FORM_FILES": None,

@@ -8,12 +8,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from werkzeug import wrappers
+from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.response import Response as SansIOResponse
 from werkzeug.test import run_wsgi_app
 
 from asyncflask.compat.flask import json
 from asyncflask.compat.flask.globals import current_app
-from asyncflask.concurrency import ReadyBytes, ReadyStr, running_loop
+from asyncflask.concurrency import Pending, ReadyBytes, ReadyStr, running_loop
+from asyncflask.config import DEFAULT_CONFIG
 from asyncflask.lazy import lazy
 from asyncflask.messages import request as core_request
 from asyncflask.messages import response as core_response
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
 
     from asyncflask.routing import Rule
+
+#: The most bytes of JSON that are read ahead where no limit is set: the core's own limit.
+_MOST_JSON = DEFAULT_CONFIG["MAX_CONTENT_LENGTH"]
+
+_unfinished: Any = object()
 
 _READY = (ReadyMultiDict, ReadyCombinedMultiDict)
 
@@ -48,13 +55,52 @@ class ReadyList(list[Any]):
         yield
 
 
+class ReadyFloat(float):
+    """A JSON number that is here already and can be awaited all the same."""
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield
+
+
+class ReadyInt(int):
+    """A whole JSON number that is here already and can be awaited all the same."""
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield
+
+
+class ReadyNone(Pending[None]):
+    """``None``, which can be awaited: it is false and equals None, all else has to await it.
+
+    So ``request.get_json(silent=True) or {}`` is fine in ``async def`` code.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        self._used = True
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        self._used = True
+        return other is None
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = Pending.__hash__
+
+
 class Request(core_request.Request, wrappers.Request):  # type: ignore[misc]  # two kinds of form
     """The request that is being handled; it is Werkzeug's ``Request``, too.
 
     In ``def`` code everything is as in Flask. In ``async def`` code ``form``, ``files``, ``values``
     and ``data`` are values where the body has been read, which is done before an ``async def`` view
-    for forms and for JSON; they can be awaited as well. ``json`` and ``get_json()`` are then
-    values, too, where the JSON is an object or an array. All else is awaited.
+    for forms and for JSON; they can be awaited as well. ``json`` and ``get_json()`` are then, too,
+    unless it is ``true`` or ``false``. What is wrong with such a body is raised where it is used.
+    All else is awaited.
 
     :param scope: an ASGI scope, or a WSGI environ (PEP 3333), whose ``wsgi.input`` is the body.
     :param receive: the ASGI ``receive``; unused where ``scope`` is an environ.
@@ -64,6 +110,8 @@ class Request(core_request.Request, wrappers.Request):  # type: ignore[misc]  # 
     """
 
     json_module: Any = json
+    #: What was wrong with the body when it was read ahead.
+    _failure: HTTPException | None = None
 
     @property
     def url_rule(self) -> Rule | None:
@@ -105,22 +153,44 @@ class Request(core_request.Request, wrappers.Request):  # type: ignore[misc]  # 
     ) -> Awaitable[Any]:
         """Answer with a value where nothing has to be waited for, which can be awaited as well."""
         if running_loop() is not None and not (needs_body() and self._body_is_missing()):
-            value = _ready(_finished(make()))
-            if value is not None:
-                return cast("Awaitable[Any]", value)
+            value = _finished(make())
+            if value is None:
+                return ReadyNone(make, expression)
+            ready = _ready(value)
+            if ready is not None:
+                return cast("Awaitable[Any]", ready)
         return super()._ask(make, expression, needs_body)
 
     def _body_is_missing(self) -> bool:
         reader, body = self.form_reader, self._body
         has_form = reader is not None and reader.form is not None
-        return not has_form and (body is None or body.whole is None)
+        is_read = has_form or (body is not None and body.whole is not None)
+        return not is_read and self._failure is None
 
     async def read_ahead(self) -> None:
-        """Read a body that is a form or JSON, within the limits for these."""
-        if self.mimetype in FORM_TYPES:
-            await self._form_reader().read()
-        elif self.is_json:
-            await self.body.read(self.app.config["MAX_JSON_LENGTH"])
+        """Read a body that is a form or JSON, within the limits for these.
+
+        Where no limit is set, JSON of more than 16 MiB is refused: whoever asks for a page could
+        fill the memory otherwise, before any hook has a look at the request.
+        """
+        if self._failure is not None or self.body.streamed:
+            return
+        try:
+            if self.mimetype in FORM_TYPES:
+                await self._form_reader().read()
+            elif self.is_json:
+                await self.body.read(self._json_limit())
+        except HTTPException as exc:
+            self._failure = exc
+
+    def _json_limit(self) -> int | None:
+        limit: int | None = self.app.config["MAX_JSON_LENGTH"]
+        return _MOST_JSON if limit is None and self.body.limit is None else limit
+
+    async def _read_json(self, *args: Any) -> Any:
+        if self._failure is not None and self.is_json:
+            raise self._failure
+        return await super()._read_json(*args)
 
     def _load_form_data(self) -> None:
         """Read the form, for subclasses that have done so by this method of Werkzeug's."""
@@ -130,13 +200,15 @@ class Request(core_request.Request, wrappers.Request):  # type: ignore[misc]  # 
 _READY_KINDS: dict[type, Callable[[Any], Any]] = {
     bytes: ReadyBytes,
     str: ReadyStr,
+    int: ReadyInt,
+    float: ReadyFloat,
     dict: ReadyDict,
     list: ReadyList,
 }
 
 
 def _ready(value: Any) -> Any:
-    """Return a value that can be awaited; None where its kind has no such form."""
+    """Return a value that can be awaited; None where it is not there, or its kind has no such."""
     if isinstance(value, _READY):
         return value
     ready = _READY_KINDS.get(type(value))
@@ -144,13 +216,13 @@ def _ready(value: Any) -> Any:
 
 
 def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return the result of a coroutine that has nothing to wait for."""
+    """Return the result of a coroutine, or ``_unfinished`` where it has something to wait for."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
         return stop.value
     coroutine.close()  # an error handler that is `async def`, say: it has to be awaited
-    return None
+    return _unfinished
 
 
 def _receive_from(body: Body) -> Receive:
