@@ -133,9 +133,12 @@ class Journey(Generic[T]):
         return result
 
     def release(self) -> None:
-        """Give back the worker that is kept, if one is; the next stretch takes one again."""
-        worker, self.worker = self.worker, None
-        if worker is not None and self._borrowed:
+        """Give back the worker that is kept, if one is; the next stretch takes one again.
+
+        One that the caller has lent stays.
+        """
+        if self.worker is not None and self._borrowed:
+            worker, self.worker = self.worker, None
             self._pool.release(worker)
 
     def _drive(self, yielded: Any = on_loop) -> Generator[Any, Any, T]:
@@ -167,6 +170,7 @@ class Journey(Generic[T]):
         finally:
             if self._return is None and self.worker is not None:
                 self.release()
+                self.worker = None
 
     #: Awaiting it drives the coroutine from its beginning.
     __await__ = _drive
@@ -178,7 +182,6 @@ class Journey(Generic[T]):
             except BaseException as exc:
                 # The coroutine is still here: what went wrong happened to its `def` function.
                 return self._throw(exc)
-            self._borrowed = True  # also where the caller's was given back before
         if self._context is None:
             self._context = contextvars.copy_context()
         else:

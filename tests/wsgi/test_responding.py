@@ -271,6 +271,26 @@ class TestBodies:
         told, body = get(app, **environ)
         assert (told[0][0], list(body)) == ("200 OK", [b"12"])
 
+    def test_streams_hold_no_thread_when_they_have_ended(self) -> None:
+        """Teardowns run in the thread of the caller, so the pool of the application has none."""
+        app = make_app()
+        torn_down: list[str] = []
+
+        @app.get("/")
+        def numbers() -> Any:
+            return stream_with_context(iter("12"))
+
+        @app.teardown_request
+        def tear_down(_: BaseException | None) -> None:
+            torn_down.append(threading.current_thread().name)
+
+        for _ in range(3):
+            _, body = get(app)
+            assert b"".join(body) == b"12"
+            body.close()
+        assert torn_down == [threading.current_thread().name] * 3
+        assert app.pool.busy == 0
+
     def test_a_client_that_goes_away_ends_a_stream(self) -> None:
         """``close()`` is how a server tells; the teardowns have run when it returns."""
         app = make_app()
