@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import calls, in_process, results
+from benchmarks import calls, flask_applications, in_process, over_the_wire, results
 from benchmarks.peers import asyncflask, bare, starlette
 from benchmarks.scenarios import SCENARIOS
 
@@ -67,3 +69,44 @@ async def test_a_wrong_answer_is_not_timed() -> None:
     app: Callable[[Any, Any, Any], Awaitable[None]] = bare.plain_text()
     with pytest.raises(ValueError, match=r"bare answers GET / with 200, .*expected is Bye"):
         await in_process.measure(other, {"bare": app}, rounds=1)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="over the wire takes Linux and two cores",
+)
+@pytest.mark.parametrize("peer", flask_applications.PEERS)
+def test_an_application_made_for_flask_is_served_by_both(peer: str) -> None:
+    """On Flask under gunicorn, and on asyncflask under uvicorn: with all headers of its hooks."""
+    [scenario] = [each for each in flask_applications.SCENARIOS if each.name == "hooks"]
+    [port] = over_the_wire._free_ports(1)
+    with over_the_wire.Server(peer, scenario, port) as server:
+        server.wait()
+        [request] = server.check()
+        headers = {name.lower(): value for name, value in server.ask(request)}
+    assert headers["x-steps"] == "2"
+    assert headers["x-frame-options"] == "DENY"
+    assert ("uvicorn" in headers["server"]) is (peer == "flask_compat")
+
+
+def test_without_its_tools_the_benchmark_of_flask_applications_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It exits with a status that says so."""
+    monkeypatch.setenv("PATH", "")
+    assert flask_applications.main(["--rounds", "1"]) == 1
+    assert capsys.readouterr().err.startswith("wrk is not installed")
+
+
+@pytest.mark.skipif(over_the_wire.missing() is not None, reason=over_the_wire.missing() or "")
+def test_applications_made_for_flask_are_compared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Requests per second of both, and the ratio."""
+    monkeypatch.setattr(over_the_wire, "TURN", 0.2)
+    assert flask_applications.main(["--rounds", "1"]) == 0
+    found = re.search(
+        r"def hooks: asyncflask \S+/s, Flask \S+/s, ratio (\d+\.\d\d)", capsys.readouterr().out
+    )
+    assert found is not None
+    assert float(found[1]) > 0
