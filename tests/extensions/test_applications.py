@@ -172,11 +172,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 @pytest.fixture(scope="module")
 def python(pytestconfig: pytest.Config) -> Callable[[Application], str]:
     """Gives the Python that runs an application."""
-    cache = pytestconfig.cache
-    assert cache is not None
-    return lambda application: (
-        make_environment(cache.mkdir("applications")) if application.apart else sys.executable
-    )
+
+    def python(application: Application) -> str:
+        if not application.apart:
+            return sys.executable
+        assert pytestconfig.cache is not None
+        return make_environment(pytestconfig.cache.mkdir("applications"))
+
+    return python
 
 
 def make_environment(folder: Path) -> str:
