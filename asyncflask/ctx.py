@@ -276,8 +276,8 @@ class ConnectionContext(AppContext):
     # time of one without, and an attribute with a default in the class is looked up the slow way
     # (scenario: plain text).
     __slots__ = (
-        "_request", "_session", "after_functions", "app", "endpoint", "loop", "params", "receive",
-        "scope", "send")  # fmt: skip
+        "_request", "_session", "after_functions", "answered", "app", "endpoint", "loop", "params",
+        "receive", "scope", "send", "sent")  # fmt: skip
 
     #: What ``after_this_request`` or ``after_this_websocket`` has put off.
     after_functions: list[AfterRequestFunction] | None
@@ -293,9 +293,9 @@ class ConnectionContext(AppContext):
     #: Why no rule matched, where none did.
     routing_exception: HTTPException | None = None
     #: The response is on its way: what the session is given now is not saved any more.
-    sent = False
+    sent: bool
     #: The view, or what stands for it, has answered.
-    answered = False
+    answered: bool
     #: The error that nobody handled, for the teardown functions.
     error: BaseException | None = None
     #: The error is raised to the server once its page was sent (debug mode).
@@ -321,9 +321,8 @@ class ConnectionContext(AppContext):
         self.endpoint = endpoint
         self.params = params
         self.loop = running_loop()
-        self._request = None
-        self._session = None
-        self.after_functions = None
+        self._request = self._session = self.after_functions = None
+        self.answered = self.sent = False
 
     @property
     def connection_context(self) -> ConnectionContext | None:

@@ -12,6 +12,7 @@ import mimetypes
 import os
 import posixpath
 import re
+import stat
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
@@ -223,16 +224,39 @@ def _find(root_path: str, directory: str, path: str) -> tuple[str, str]:
     if joined is None:
         raise NotFound
     shown = os.path.join(root_path, joined)
+    folder = os.path.join(root_path, directory)
     try:
-        # PERF: a third of the cost of `Path.resolve` (scenario: static files).
-        folder = os.path.realpath(os.path.join(root_path, directory))
-        real = os.path.realpath(shown)
-        # Only what is a plain file is opened: a pipe, say, would never end.
-        if real.startswith(os.path.join(folder, "")) and os.path.isfile(real):
-            return shown, real
-    except ValueError:
-        pass  # a name that no file can have
-    raise NotFound
+        mode = _mode_without_links(folder, path)
+        if mode is not None:
+            real = shown
+        else:
+            real = os.path.realpath(shown)
+            if not real.startswith(os.path.join(os.path.realpath(folder), "")):
+                raise NotFound
+            mode = os.stat(real).st_mode
+    except (OSError, ValueError):  # it is not there, or has a name that no file can have
+        raise NotFound from None
+    # Only what is a plain file is opened: a pipe, say, would never end.
+    if not stat.S_ISREG(mode):
+        raise NotFound
+    return shown, real
+
+
+def _mode_without_links(folder: str, path: str) -> int | None:
+    """Return the mode of a file in ``folder``; None where links are followed on the way to it.
+
+    PERF: to resolve both takes ten times as many system calls (scenario: static file).
+    """
+    mode = 0
+    for part in path.split("/"):
+        folder = os.path.join(folder, part)
+        found = os.lstat(folder)
+        mode = found.st_mode
+        # Windows has other links as well; they are reparse points, as its symbolic ones are.
+        is_reparse_point = getattr(found, "st_reparse_tag", 0) != 0
+        if stat.S_ISLNK(mode) or is_reparse_point:
+            return None
+    return mode
 
 
 def _is_trick(path: str) -> bool:
@@ -258,9 +282,9 @@ def _open(path_or_file: PathOrFile, root_path: str, real_path: str | None) -> _S
     if isinstance(path_or_file, str | os.PathLike):
         path = os.path.join(root_path, path_or_file)
         file: IO[bytes] = open(real_path or path, "rb")  # noqa: SIM115 - the response closes it
-        stat = os.fstat(file.fileno())
-        body = FileBody(file, stat.st_size, path=os.path.abspath(real_path or path))
-        return _Source(body, path, stat.st_mtime)
+        found = os.fstat(file.fileno())
+        body = FileBody(file, found.st_size, path=os.path.abspath(real_path or path))
+        return _Source(body, path, found.st_mtime)
     if isinstance(path_or_file, io.TextIOBase):
         raise ValueError("Files must be opened in binary mode or use BytesIO.")
     if isinstance(path_or_file, io.BytesIO):

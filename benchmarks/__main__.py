@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 from benchmarks import footprint, in_process, over_the_wire, results
@@ -70,26 +70,25 @@ def main(arguments: list[str] | None = None) -> int:
     reason = over_the_wire.missing() if "wire" in ways else None
     if reason:
         print(reason, file=sys.stderr)
+    failed: list[str] = []
     with contextlib.suppress(KeyboardInterrupt):
         if "in-process" in ways:
             modules = _modules([peer for peer in peers if peer in ASGI])
             for name, scenario in scenarios.items():
-                apps = {p: getattr(m, name)() for p, m in modules.items() if hasattr(m, name)}
-                show = _show(f"in process, {scenario.title}")
-                measured = in_process.measure(
-                    scenario, apps, rounds=rounds("in-process"), show=show
-                )
-                found.in_process[name] = _run(measured)
+                with _noting(failed, text := f"in process, {scenario.title}"):
+                    apps = {p: getattr(m, name)() for p, m in modules.items() if hasattr(m, name)}
+                    measured = in_process.measure(
+                        scenario, apps, rounds=rounds("in-process"), show=_show(text)
+                    )
+                    found.in_process[name] = _run(measured)
         if "wire" in ways and not reason:
             modules = _modules(peers)
             for name, scenario in scenarios.items():
-                able = [peer for peer, module in modules.items() if hasattr(module, name)]
-                found.wire[name] = over_the_wire.measure(
-                    scenario,
-                    able,
-                    rounds=rounds("wire"),
-                    show=_show(f"over the wire, {scenario.title}"),
-                )
+                with _noting(failed, text := f"over the wire, {scenario.title}"):
+                    able = [peer for peer, module in modules.items() if hasattr(module, name)]
+                    found.wire[name] = over_the_wire.measure(
+                        scenario, able, rounds=rounds("wire"), show=_show(text)
+                    )
         if "footprint" in ways:
             found.footprint = footprint.measure(
                 [peer for peer in peers if peer in footprint.IMPORTS],
@@ -100,7 +99,17 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = options.scenario or options.peer or options.way or options.quick or options.rounds
     if options.write or not (chosen or reason):
         results.write(found)
-    return 1 if reason and list(ways) == ["wire"] else 0
+    return 1 if failed or (reason and list(ways) == ["wire"]) else 0
+
+
+@contextlib.contextmanager
+def _noting(failed: list[str], text: str) -> Iterator[None]:
+    """Let a run go on, and keep what it has found, where one scenario fails."""
+    try:
+        yield
+    except Exception as exc:
+        failed.append(text)
+        print(f"\n{text} failed: {exc!r}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -92,10 +92,16 @@ class FlaskGroup(AppGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command. The application is loaded only for one that is not built in."""
         self._add_plugins()
-        if (command := super().get_command(ctx, cmd_name)) is not None:
+        command = super().get_command(ctx, cmd_name)
+        load_app = ctx.ensure_object(ScriptInfo).load_app
+        if command is migrate_command and compat.is_installed():
+            # Flask has no such command, so its applications may. Ours needs no application.
+            with suppress(Exception):
+                return load_app().cli.get_command(ctx, cmd_name) or command
+        if command is not None:
             return command
         try:
-            return ctx.ensure_object(ScriptInfo).load_app().cli.get_command(ctx, cmd_name)
+            return load_app().cli.get_command(ctx, cmd_name)
         except NoAppException as error:
             _echo_error(f"Error: {error.format_message()}")
             return None
@@ -113,7 +119,7 @@ class FlaskGroup(AppGroup):
             raise click.NoSuchCommand(
                 error.command_name, possibilities=sorted(known), ctx=ctx
             ) from None
-        if name not in self.commands:
+        if self.commands.get(name or "") is not command:
             app = ctx.ensure_object(ScriptInfo).load_app()
             outer = current.get(None)
             if outer is None or outer.app is not app:

@@ -229,8 +229,22 @@ def find_best_app(module: ModuleType) -> Flask:
 def _other_kind(module: ModuleType) -> str:
     for name in APP_NAMES:
         if (found := getattr(module, name, None)) is not None:
-            return f" Its {name!r} is a {_type_name(found)}."
+            return f" Its {name!r} is a {_type_name(found)}.{_way_for(found)}"
     return ""
+
+
+def _way_for(found: object) -> str:
+    """What to do where Flask's own application was found."""
+    if not _is_of_flask(found):
+        return ""
+    return (
+        " Use 'asyncflask --flask-extensions' (then 'import flask' gives ours), or import Flask "
+        "from asyncflask."
+    )
+
+
+def _is_of_flask(found: object) -> bool:
+    return any(each.__module__.partition(".")[0] == "flask" for each in type(found).__mro__)
 
 
 def find_app_by_string(module: ModuleType, app_name: str) -> Flask:
@@ -251,9 +265,10 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Flask:
         ) from None
     if isinstance(found, Flask):
         return found
-    if not callable(found):
+    if not callable(found) or _is_of_flask(found):
         raise NoAppException(
             f"{module.__name__}:{expression} is a {_type_name(found)}, not an asyncflask.Flask."
+            f"{_way_for(found)}"
         )
     return _make(module, expression, found, *args, **kwargs)
 
@@ -304,7 +319,9 @@ def call_factory(
         app = off_the_loop(asyncio.run, app)
     if not isinstance(app, Flask):
         name = place or getattr(factory, "__qualname__", repr(factory))
-        raise NoAppException(f"{name} gave a {_type_name(app)}, not an asyncflask.Flask.")
+        raise NoAppException(
+            f"{name} gave a {_type_name(app)}, not an asyncflask.Flask.{_way_for(app)}"
+        )
     return app
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextvars
 import threading
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from types import AsyncGeneratorType
+from typing import Any, cast
 
 from asyncflask.concurrency.awaitable import awaited
 from asyncflask.concurrency.pool import Worker, WorkerPool
@@ -132,6 +133,9 @@ def close_iterable(iterable: object) -> None:
 
 async def aclose_iterable(iterable: object) -> None:
     """:func:`close_iterable` for what may be async, too."""
+    if iterable.__class__ is AsyncGeneratorType:  # PERF: the usual (scenario: stream)
+        await cast("AsyncGenerator[Any, Any]", iterable).aclose()
+        return
     close = getattr(iterable, "aclose", None) or getattr(iterable, "close", None)
     if close is not None:
         await awaited(close())

@@ -178,6 +178,7 @@ class Journey(Generic[T]):
             except BaseException as exc:
                 # The coroutine is still here: what went wrong happened to its `def` function.
                 return self._throw(exc)
+            self._borrowed = True  # also where the caller's was given back before
         if self._context is None:
             self._context = contextvars.copy_context()
         else:

@@ -44,7 +44,8 @@ class Channel:
         self._receive, self._send = context.receive, context.send
         context.receive, context.send = self.receive, self.send
         self._websocket = websocket = context.websocket
-        websocket._next_message, websocket._notice = self._take_next, self._notice
+        # PERF: the server's own, until somebody looks ahead (scenario: WebSocket).
+        websocket._next_message, websocket._notice = self._receive, self._notice
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._loop = asyncio.get_running_loop()
         endpoint = context.endpoint
@@ -71,7 +72,7 @@ class Channel:
         websocket = self._websocket
         websocket._receivers += 1
         try:
-            message = await self._take_next()
+            message = await websocket._next_message()
         finally:
             websocket._receivers -= 1
         telling = self._notice(message)
@@ -82,13 +83,12 @@ class Channel:
     # PERF: plain functions, so that between the WebSocket's coroutine and the server's there is
     # none of this (scenario: WebSocket).
 
-    def _take_next(self) -> Awaitable[Message]:
-        return self._receive() if self._ahead is None else self._next()
-
     def _notice(self, message: Message) -> Coroutine[Any, Any, None] | None:
         """Learn of a message that was read; return what tells the signal's receivers of it."""
         if message["type"] == "websocket.receive":
-            self._wait_to_look()
+            self._read_at = self._loop.time()
+            if "look" not in self._timers:
+                self._wait_to_look()
             self._is_read = True
             if not self._view_reads:
                 self._view_reads = asyncio.current_task() is self._task
@@ -177,6 +177,7 @@ class Channel:
     def _meanwhile(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if not (self._websocket._receivers or self._context.answered or self._is_looking()):
             self._ahead = self._loop.create_task(work())
+            self._websocket._next_message = self._next
 
     async def _take(self) -> None:
         try:

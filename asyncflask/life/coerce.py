@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from numbers import Number
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response as StarletteResponse
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # PERF: a union in `isinstance` would be made anew each time (scenarios: session, stream).
 _COMPLETE = (str, bytes, bytearray)
 _ITERABLES = (AsyncIterable, Iterator)
+_BODIES = (str, AsyncGeneratorType, GeneratorType)
 
 _EXPECTED = (
     "A view returns a str, bytes, a value for JSON (dict, list, dataclass, ...), a response, an "
@@ -38,10 +40,12 @@ def make_response(app: Flask, value: Any) -> Response:
 
     :raises TypeError: the value is none of the kinds that views may return.
     """
+    cls = app.response_class
+    if value.__class__ in _BODIES:  # PERF: no keywords, no questions (scenarios: hooks, stream)
+        return cls(value)
     status = headers = None
     if isinstance(value, tuple):
         value, status, headers = _take_apart(value)
-    cls = app.response_class
     if isinstance(value, _COMPLETE):
         # Status and headers go to the class, which may treat them its own way.
         return cls(value, status=status, headers=headers)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Iterator
 from contextlib import suppress
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncflask.concurrency import Journey, is_async_callable, keep_going, on_loop
@@ -256,17 +255,25 @@ class Dispatch:
             _log.exception("The response to an error could not be finished")
             return make_response(self._app, value)
 
-    async def _finalize(self, context: ConnectionContext, value: Any) -> Response:
-        """Make the response, let the hooks see it, save the session."""
-        app = self._app
+    def _finalize(self, context: ConnectionContext, value: Any) -> Awaitable[Response]:
+        """Make the response, let the hooks see it, save the session.
+
+        PERF: where the response is awaited nowhere and nothing listens, this is what
+        :meth:`_process` is (scenario: hooks).
+        """
         context.answered = True
-        response: Any = app.make_response(value)
+        response: Any = self._app.make_response(value)
+        if self._awaits_make_response or context.finished.receivers:
+            return self._settle_and_process(context, response)
+        return self._process(context, response)
+
+    async def _settle_and_process(self, context: ConnectionContext, response: Any) -> Any:
         if self._awaits_make_response:
             response = await settle(context, response)
         response = await self._process(context, response)
         if context.finished.receivers:
             await announce(context, context.finished, response=response)
-        return cast(Response, response)
+        return response
 
     async def _process(self, context: ConnectionContext, response: Any) -> Any:
         for function in context.after_functions or ():
@@ -291,11 +298,6 @@ class Dispatch:
             if response._on_close is None and self._timeout is None and response.timeout is ...:
                 return messages
         return response
-
-    def _seconds_for(self, response: Response) -> float | None:
-        """The most seconds that sending the response may take, or None."""
-        timeout = response.timeout
-        return self._timeout if isinstance(timeout, EllipsisType) else timeout
 
     def _plain(self, context: ConnectionContext, value: Any) -> Plain | None:
         """Encode a value that nobody waits to see as a response, if it is of the plain kinds."""
@@ -363,15 +365,17 @@ class Dispatch:
         journey.release()
         return not journey.abandoned
 
-    async def _deliver(self, context: ConnectionContext, response: Response) -> None:
+    def _deliver(self, context: ConnectionContext, response: Response) -> Awaitable[None]:
         if response.is_streamed:
-            await self._deliver_stream(context, response)
-            return
+            return self._deliver_stream(context, response)
+        return self._deliver_complete(context, response)
+
+    async def _deliver_complete(self, context: ConnectionContext, response: Response) -> None:
         await self.tear_down(context, context.error)
         if await self._back_on_loop(context):
             with suppress(TooSlowError):
                 sending = self._send_complete(context, response)
-                await in_time(context, self._seconds_for(response), sending)
+                await in_time(context, response, sending)
         else:
             await response.aclose()
 
@@ -381,7 +385,7 @@ class Dispatch:
         try:
             if await self._back_on_loop(context):  # else nobody is there to get it
                 sending = self._send_streamed(context, stream)
-                await in_time(context, self._seconds_for(response), sending)
+                await in_time(context, response, sending)
         except (asyncio.CancelledError, TooSlowError) as exc:
             # What runs in a thread just now is closed when it is done; the task leaves at once.
             keep_going(self._end_beside(context, stream, exc))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
-from contextlib import suppress
 from functools import wraps
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from werkzeug.exceptions import ClientDisconnected
@@ -40,7 +40,9 @@ class _ClientWatch:
     """
 
     def __init__(self, context: ConnectionContext, *, discard_body: bool = True) -> None:
-        self._disconnected = context.disconnected(discard=discard_body)
+        self._context = context
+        self._discard_body = discard_body
+        self._watcher: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -49,9 +51,15 @@ class _ClientWatch:
         self._cancelling = task.cancelling()
         self._watching = True
         self.gone = False
-        self._watcher = asyncio.create_task(self._disconnected)
-        self._watcher.add_done_callback(self._notice)
+        # PERF: a block that never waits could not be cancelled, and gets no watcher (scenario:
+        # stream).
+        self._start = task.get_loop().call_soon(self._watch)
         return self
+
+    def _watch(self) -> None:
+        disconnected = self._context.disconnected(discard=self._discard_body)
+        self._watcher = asyncio.create_task(disconnected)
+        self._watcher.add_done_callback(self._notice)
 
     def _notice(self, watcher: asyncio.Task[Any]) -> None:
         has_gone = not watcher.cancelled() and watcher.exception() is None
@@ -64,7 +72,9 @@ class _ClientWatch:
     def stop(self) -> None:
         """Let the rest of the block not be cancelled any more."""
         self._watching = False
-        self._watcher.cancel()
+        self._start.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         self.stop()
@@ -96,17 +106,22 @@ class TooSlowError(TimeoutError):
     """A response could not be sent in the time it may take."""
 
 
-async def in_time(
-    context: ConnectionContext, seconds: float | None, sending: Coroutine[Any, Any, None]
-) -> None:
-    """Await the sending of a response, unless it takes too long.
+def in_time(
+    context: ConnectionContext, response: Response, sending: Coroutine[Any, Any, None]
+) -> Coroutine[Any, Any, None]:
+    """Return what awaits the sending of a response, unless it takes longer than it may.
 
-    :param seconds: the most it may take, or None.
     :raises TooSlowError: it does. The client sees that the response is incomplete.
     """
-    if seconds is None:
-        await sending
-        return
+    seconds: Any = response.timeout
+    if seconds is ...:
+        seconds = context.app.config["RESPONSE_TIMEOUT"]
+    return sending if seconds is None else _within(seconds, context, sending)
+
+
+async def _within(
+    seconds: float, context: ConnectionContext, sending: Coroutine[Any, Any, None]
+) -> None:
     timer = asyncio.timeout(seconds)
     try:
         async with timer:
@@ -162,7 +177,7 @@ class Stream:
         """
         body: Any = self.response.response
         chunks: AsyncIterator[Any]
-        if isinstance(body, AsyncIterable):
+        if body.__class__ is AsyncGeneratorType or isinstance(body, AsyncIterable):
             chunks = aiter(body)
         elif isinstance(body, FileBody) and body.length is not None:
             chunks = PiecewiseIterator(body, self._pool)
@@ -180,21 +195,23 @@ class Stream:
             sees that the response is incomplete.
         """
         chunks = cast("AsyncIterator[Any]", self._chunks)
-        with suppress(_ClientGoneError), _ClientWatch(context) as watch:
+        # PERF: no call of ours per chunk, and no `suppress()` (scenario: stream).
+        put = send.server_send
+        with _ClientWatch(context) as watch:
             await send(start)
-            put = send.server_send
             async for chunk in chunks:
                 if watch.gone:  # the body has been cancelled, and goes on
                     break
-                # PERF: no call of ours per chunk (scenario: stream).
                 body = chunk if chunk.__class__ is bytes else encode_chunk(chunk)
                 try:
                     await put({"type": "http.response.body", "body": body, "more_body": True})
-                except OSError as exc:  # how some servers say that the client has gone
-                    raise _ClientGoneError from exc
+                except OSError:  # how some servers say that the client has gone
+                    return
             watch.stop()
-            with suppress(OSError):
+            try:  # noqa: SIM105 - see above
                 await put({"type": "http.response.body", "body": b"", "more_body": False})
+            except OSError:
+                pass
 
     async def aclose(self) -> None:
         """Close the body and call the response's ``call_on_close`` functions."""
@@ -204,8 +221,5 @@ class Stream:
         try:
             await aclose_iterable(self._chunks)
         finally:
-            await self.response.call_close_functions()
-
-
-class _ClientGoneError(Exception):
-    """The server could not send: the client has gone."""
+            if self.response._on_close is not None:
+                await self.response.call_close_functions()

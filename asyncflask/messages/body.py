@@ -21,6 +21,7 @@ from werkzeug.exceptions import (
 )
 
 from asyncflask.concurrency import resolve, running_loop
+from asyncflask.lazy import lazy
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
@@ -34,6 +35,22 @@ READ_AHEAD = 64 * 1024
 async def no_body() -> Message:
     """Stand in for ``receive`` where a request has no body."""
     return {"type": "http.request", "body": b"", "more_body": False}
+
+
+@coroutine
+def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+    """Go on with ``work``, which has begun and waits for ``waits_for``."""
+    try:
+        while True:
+            try:
+                value = yield waits_for
+            except BaseException as exc:
+                waits_for = work.throw(exc)
+            else:
+                waits_for = work.send(value)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
 
 
 class Body:
@@ -58,25 +75,26 @@ class Body:
     :param loop: the loop on which ``receive`` lives; None is the loop that reads first.
     """
 
-    __slots__ = (
-        "_arrived",
-        "_buffer",
-        "_busy",
-        "_count",
-        "_declared",
-        "_failure",
-        "_gone",
-        "_loop",
-        "_lost",
-        "_receive",
-        "_room",
-        "_taking",
-        "_timeout",
-        "_wants_whole",
-        "_whole",
-        "limit",
-        "streamed",
-    )
+    # PERF: what a body that arrives in one message does not need is set when it is needed
+    # (scenario: validated model).
+
+    #: Whether it was given out in parts, so that it cannot be had whole.
+    streamed = False
+    # Whether anything was asked of the server.
+    _begun = False
+    # Set by whoever waits for `receive`, so that there is one at a time.
+    _busy: asyncio.Event | None = None
+    _taking = False
+    _count = 0
+    _arrived = False
+    _gone = False
+    _failure: HTTPException | None = None
+    # Whether parts were thrown away, since nobody read them.
+    _lost = False
+    # Whether somebody reads it whole, or did, so that it cannot be taken in parts.
+    _wants_whole = False
+    _whole: bytes | None = None
+    _room: asyncio.Event | None = None
 
     def __init__(
         self,
@@ -87,26 +105,14 @@ class Body:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.limit = limit
-        #: Whether it was given out in parts, so that it cannot be had whole.
-        self.streamed = False
         self._receive = receive
         self._declared = content_length
         self._timeout = timeout
         self._loop = loop
-        # Set by whoever waits for `receive`, so that there is one at a time.
-        self._busy: asyncio.Event | None = None
-        self._taking = False
-        self._buffer: list[bytes] = []
-        self._count = 0
-        self._arrived = False
-        self._gone = False
-        self._failure: HTTPException | None = None
-        # Whether parts were thrown away, since nobody read them.
-        self._lost = False
-        # Whether somebody reads it whole, or did, so that it cannot be taken in parts.
-        self._wants_whole = False
-        self._whole: bytes | None = None
-        self._room: asyncio.Event | None = None
+
+    @lazy
+    def _buffer(self) -> list[bytes]:
+        return []
 
     def __repr__(self) -> str:
         state = "complete" if self._arrived else "arriving"
@@ -117,6 +123,11 @@ class Body:
         """All of it, when it was read whole already; else None."""
         return self._whole
 
+    @property
+    def is_read_whole(self) -> bool:
+        """Whether somebody reads it whole, or did, so that it cannot be taken in parts."""
+        return self._wants_whole
+
     def __await__(self) -> Generator[Any, Any, bytes]:
         return (yield from self._at_home(self.read).__await__())
 
@@ -124,6 +135,37 @@ class Body:
         if self.streamed and self._arrived and not self._buffer:
             raise already_streamed()
         return _Parts(self)
+
+    def read_now(self, limit: int | None = None) -> bytes | Awaitable[bytes]:
+        """Return all of the body if it is here in one message, or else what reads it.
+
+        PERF: neither a coroutine nor a buffer for most bodies (scenarios: JSON echo, form).
+
+        :param limit: as for :meth:`read`, which raises the same.
+        """
+        if self._begun or self.streamed:
+            return self.read(limit)
+        self._wants_whole = True
+        self._check_size(self._declared, limit)
+        message = self._ask_server()
+        if message.__class__ is not dict:
+            return self._read_on(self._wait(message), limit)
+        data: Any = message.get("body")
+        if (
+            data.__class__ is not bytes
+            or len(data) != self._declared  # whose size was looked at
+            or message.get("more_body")
+        ):
+            self._take(message)
+            return self.read(limit)
+        self._count = len(data)
+        self._arrived = True
+        self._whole = data
+        return data
+
+    async def _read_on(self, waiting: Awaitable[None], limit: int | None) -> bytes:
+        await self._in_time(waiting)
+        return await self.read(limit)
 
     async def read(self, limit: int | None = None) -> bytes:
         """Return all of the body, reading what has not arrived yet.
@@ -137,6 +179,7 @@ class Body:
             self._check_kept()
             self._wants_whole = True
             self._check_size(self._declared, limit)
+            self._check_size(self._count, limit)
             while not self._arrived and self._failure is None:
                 waiting = self._pull(self._all_is_here)
                 if waiting is not None:
@@ -157,34 +200,40 @@ class Body:
 
         :raises RuntimeError: it is being read whole.
         """
+        if self._wants_whole or self._taking:
+            raise self._not_in_parts()
+        if not self.streamed:
+            self._check_kept()
+            self._check_size(self._declared, None)
+            self.streamed = True
+        if not self._buffer:
+            self._taking = True
+            try:
+                while not self._something_is_here():
+                    waiting = self._pull(self._something_is_here)
+                    if waiting is not None:
+                        await waiting
+            finally:
+                self._taking = False
+            if not self._buffer:
+                if self._failure is not None:
+                    raise self._failure
+                return b""
+        chunk = self._buffer.pop(0)
+        if self._room is not None:
+            self._wake()
+        return chunk
+
+    def _not_in_parts(self) -> RuntimeError:
         if self._wants_whole:
-            raise RuntimeError(
+            return RuntimeError(
                 "The request body is read whole and cannot be taken in parts as well. Use the "
                 "bytes that 'await request.body' or 'get_data()' gave."
             )
-        if self._taking:
-            raise RuntimeError(
-                "Two tasks take parts of the same request body at once; each would miss some. "
-                "Let one of them read it, or use 'await request.body' in both."
-            )
-        self._check_kept()
-        self.streamed = True
-        self._check_size(self._declared, None)
-        self._taking = True
-        try:
-            while not self._something_is_here():
-                waiting = self._pull(self._something_is_here)
-                if waiting is not None:
-                    await waiting
-        finally:
-            self._taking = False
-        if self._buffer:
-            chunk = self._buffer.pop(0)
-            self._wake()
-            return chunk
-        if self._failure is not None:
-            raise self._failure
-        return b""
+        return RuntimeError(
+            "Two tasks take parts of the same request body at once; each would miss some. "
+            "Let one of them read it, or use 'await request.body' in both."
+        )
 
     async def disconnected(self, *, discard: bool = True) -> None:
         """Wait until the client has gone.
@@ -247,15 +296,24 @@ class Body:
         """
         if self._busy is not None:
             return self._in_time(self._take_one(enough))
+        message = self._ask_server()
+        if message.__class__ is not dict:
+            return self._in_time(self._wait(message))
+        self._take(message)
+        return None
+
+    def _ask_server(self) -> Any:
+        """Return its next message, a dict, if that is here already, or what waits for it."""
+        self._begun = True
         receiving = self._receive()
         if not isinstance(receiving, CoroutineType):  # a server's own awaitable
-            return self._in_time(self._wait(receiving))
+            return receiving
         try:
             waits_for = receiving.send(None)
         except StopIteration as stop:
-            self._take(stop.value)
-            return None
-        return self._in_time(self._wait(_rest(receiving, waits_for)))
+            message = stop.value
+            return message if message.__class__ is dict else dict(message)
+        return _rest(receiving, waits_for)
 
     async def _in_time(self, taking: Awaitable[None]) -> None:
         """Wait for one message, and no longer than allowed."""
@@ -275,6 +333,7 @@ class Body:
     async def _take_one(self, enough: Callable[[], bool]) -> None:
         while not enough():
             if self._busy is None:
+                self._begun = True
                 return await self._wait(self._receive())
             await self._busy.wait()
 
@@ -416,22 +475,6 @@ def check_def_code() -> None:
             "'request.stream' is for 'def' code: reading it would block the event loop. In "
             "'async def' code write 'async for chunk in request.body:' or 'await request.body'."
         )
-
-
-@coroutine
-def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
-    """Go on with ``work``, which has begun and waits for ``waits_for``."""
-    try:
-        while True:
-            try:
-                value = yield waits_for
-            except BaseException as exc:
-                waits_for = work.throw(exc)
-            else:
-                waits_for = work.send(value)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
 
 
 def _too_large(limit: int) -> RequestEntityTooLarge:

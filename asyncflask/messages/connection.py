@@ -270,7 +270,8 @@ class Connection(SansIORequest):
 
     def _read_content(self) -> tuple[str, dict[str, str], int | None]:
         if self._headers_asked_for:  # they may have been changed
-            return *_parse_content_type(self.headers.get("content-type", "")), self.content_length
+            kind = self.headers.get("content-type", "").encode("latin-1", "replace")
+            return *_parse_content_type(kind), self.content_length
         headers: dict[bytes, bytes] = {}
         for name, value in self.scope["headers"]:
             # PERF: half the cost of a dictionary of them all (scenario: JSON echo).
@@ -279,7 +280,7 @@ class Connection(SansIORequest):
         kind = headers.get(b"content-type", b"")
         # Clients send few different ones; a long one has a boundary of its own.
         parse = _known_content_type if len(kind) < 100 else _parse_content_type
-        mimetype, parameters = parse(kind.decode("latin-1"))
+        mimetype, parameters = parse(kind)
         length = headers.get(b"content-length")
         if length is None:
             return mimetype, parameters, None
@@ -404,8 +405,8 @@ class Connection(SansIORequest):
 _OF_THE_BODY = frozenset({b"content-type", b"content-length", b"transfer-encoding"})
 
 
-def _parse_content_type(value: str) -> tuple[str, dict[str, str]]:
-    mimetype, parameters = parse_options_header(value)
+def _parse_content_type(value: bytes) -> tuple[str, dict[str, str]]:
+    mimetype, parameters = parse_options_header(value.decode("latin-1"))
     return mimetype.lower(), parameters
 
 

@@ -38,6 +38,11 @@ T = TypeVar("T")
 _unset: Any = object()
 
 
+def always() -> bool:
+    """Say that the body is needed."""
+    return True
+
+
 class _Limit:
     """A limit that is the configuration's until a request is given its own.
 
@@ -119,9 +124,11 @@ class BaseRequest(Connection):
         """The body: ``await request.body``, or ``async for chunk in request.body``."""
         body = self._body
         if body is None:
-            limit, timeout = self.max_content_length, self.app.config["BODY_TIMEOUT"]
-            body = Body(self.receive, limit, self._content[2], timeout, self.loop)
-            self._body = body
+            limit, config = self._max_content_length, self.app.config
+            if limit is _unset:
+                limit = config["MAX_CONTENT_LENGTH"]
+            length, timeout = self._content[2], config["BODY_TIMEOUT"]
+            body = self._body = Body(self.receive, limit, length, timeout, self.loop)
         return body
 
     @property
@@ -161,16 +168,22 @@ class BaseRequest(Connection):
             self.form_reader.close()
 
     def _ask(
-        self, make: Callable[[], Coroutine[Any, Any, T]], expression: str, needs_body: bool = True
+        self,
+        make: Callable[[], Coroutine[Any, Any, T]],
+        expression: str,
+        needs_body: Callable[[], bool] = always,
     ) -> Awaitable[T]:
         """Answer an accessor as the one rule says; only a body to be read needs the loop."""
         loop = self.loop
         if loop is not None and loop is running_loop():  # PERF: the usual case (scenario: form)
             return Pending(make, expression, 3)
-        if not needs_body or self.body.whole is not None:
+        if not needs_body() or self.body.whole is not None:
             loop = None
         # What 'def' code gets is the value itself, typed for it in SyncRequest.
         return cast("Awaitable[T]", resolve(make, loop=loop, expression=expression))
+
+    def _is_form(self) -> bool:
+        return self.mimetype in FORM_TYPES
 
     def _form_reader(self) -> FormReader:
         if self.form_reader is None:
@@ -208,7 +221,9 @@ class BaseRequest(Connection):
             return b""
         if self.form_reader is not None and self.body.streamed:
             return b""
-        data = await self.body.read()
+        data = self.body.read_now()
+        if not isinstance(data, bytes):
+            data = await data
         if cache:
             self._cached_data = data
         return data
@@ -221,9 +236,12 @@ class BaseRequest(Connection):
     ) -> Any:
         if cache and self._cached_json[silent] is not _unset:
             return self._cached_json[silent]
-        if not (force or self.is_json):
+        # PERF: the usual type is known without a property (scenario: JSON echo).
+        if not (force or self._content[0] == "application/json" or self.is_json):
             return None if silent else await self._without_json(None)
-        data = await self.body.read(self.app.config["MAX_JSON_LENGTH"])
+        data = self.body.read_now(self.app.config["MAX_JSON_LENGTH"])
+        if not isinstance(data, bytes):
+            data = await data
         try:
             value = self._load_json(data)
         except ValueError as exc:
@@ -257,7 +275,7 @@ class Request(BaseRequest):
         reader = self.form_reader
         if reader is not None and reader.form is not None:
             return reader.form
-        return self._ask(self._read_form, "request.form", self.mimetype in FORM_TYPES)
+        return self._ask(self._read_form, "request.form", self._is_form)
 
     @property
     def files(self) -> Awaitable[Files]:
@@ -269,12 +287,12 @@ class Request(BaseRequest):
         reader = self.form_reader
         if reader is not None and reader.files is not None:
             return reader.files
-        return self._ask(self._read_files, "request.files", self.mimetype in FORM_TYPES)
+        return self._ask(self._read_files, "request.files", self._is_form)
 
     @property
     def values(self) -> Awaitable[ReadyCombinedMultiDict[str, str]]:
         """:attr:`args` and then, unless this is a GET or HEAD, :attr:`form`, as one mapping."""
-        return self._ask(self._read_values, "request.values", self.mimetype in FORM_TYPES)
+        return self._ask(self._read_values, "request.values", self._is_form)
 
     @property
     def data(self) -> Awaitable[bytes]:
@@ -300,11 +318,8 @@ class Request(BaseRequest):
         :raises BadRequest: the body is not JSON.
         :raises RequestEntityTooLarge: the body is larger than ``MAX_JSON_LENGTH``.
         """
-        return self._ask(
-            partial(self._read_json, force, silent, cache),
-            "request.get_json()",
-            needs_body=force or self.is_json,
-        )
+        read = partial(self._read_json, force, silent, cache)
+        return self._ask(read, "request.get_json()", lambda: force or self.is_json)
 
     @overload
     def get_data(

@@ -67,15 +67,15 @@ Chunks = Iterable[str] | Iterable[bytes] | AsyncIterable[str] | AsyncIterable[by
 
 
 @lru_cache(maxsize=256)
-def _full_content_type(mimetype: str) -> str:
-    return get_content_type(mimetype, "utf-8")
-
-
-@lru_cache(maxsize=256)
 def _checked_type(content_type: str) -> str:
     if _BREAKS.search(content_type):
         raise ValueError(f"The content type {content_type!r} must not contain newlines.")
     return content_type
+
+
+@lru_cache(maxsize=256)
+def _full_content_type(mimetype: str) -> str:
+    return _checked_type(get_content_type(mimetype, "utf-8"))
 
 
 @lru_cache(maxsize=256)
@@ -142,12 +142,14 @@ class Response(SansIOResponse):
         own = None
         if headers is not None:
             own = self._headers = headers if isinstance(headers, Headers) else Headers(headers)
-        if content_type is None:
+        if content_type is not None:
+            content_type = _checked_type(content_type)
+        else:
             if mimetype is None and (own is None or "content-type" not in own):
                 mimetype = self.default_mimetype
             if mimetype is not None:
                 content_type = _full_content_type(mimetype)
-        self._content_type = None if content_type is None else _checked_type(content_type)
+        self._content_type = content_type
         if direct_passthrough:
             self.direct_passthrough = True
         if own is not None and content_type is not None:
@@ -380,11 +382,15 @@ class Response(SansIOResponse):
             "http_if_modified_since": get("if-modified-since"),
             "http_if_none_match": get("if-none-match"),
             "http_if_match": get("if-match"),
-            "etag": self.headers.get("etag"),
-            "last_modified": self.headers.get("last-modified"),
         }
         if accept_ranges:
             self.accept_ranges = "bytes" if accept_ranges is True else accept_ranges
+        # PERF: Werkzeug reads our own dates before it sees that there is no condition (scenario:
+        # static file).
+        if not any(conditions.values()) and get("range") is None:
+            return self
+        conditions["etag"] = self.headers.get("etag")
+        conditions["last_modified"] = self.headers.get("last-modified")
         try:
             # Before the range: a download must not go on with another version (RFC 9110, 13.2.2).
             if not is_resource_modified(**conditions):

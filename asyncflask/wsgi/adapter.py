@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from asyncflask.concurrency import WorkerPool
+from asyncflask.exceptions import WorkerPoolFullError
 from asyncflask.life.workers import Workers
 from asyncflask.messages.environ import environ_of
 from asyncflask.wsgi.calling import Call, FileWrapper
@@ -54,7 +55,7 @@ class WSGIAdapter:
             await receive()
             await send({"type": "websocket.close", "code": 1000})  # before it is accepted: 403
         elif not _is_framed_once(scope):
-            await _refuse(send)
+            await _refuse(send, BadRequest("The Content-Length is not one number."))
         else:
             await self._run(scope, receive, send)
 
@@ -71,7 +72,11 @@ class WSGIAdapter:
         host = scope.get("app")
         pool = host.pool if self._shares and isinstance(host, Workers) else self._pool
         # Never the thread that waits for this request: it has to take the response.
-        worker = await pool.acquire()
+        try:
+            worker = await pool.acquire()
+        except WorkerPoolFullError as error:
+            await _refuse(send, error)
+            return
 
         def job() -> None:
             try:
@@ -93,14 +98,13 @@ def _is_framed_once(scope: Scope) -> bool:
     return not lengths or (len(lengths) == 1 and lengths[0].isdigit())
 
 
-async def _refuse(send: Send) -> None:
-    error = BadRequest("The Content-Length is not one number.")
+async def _refuse(send: Send, error: HTTPException) -> None:
     body = error.get_body().encode()
     headers = [
-        (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in (*error.get_headers(), ("Content-Length", str(len(body))))
     ]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.start", "status": error.code, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

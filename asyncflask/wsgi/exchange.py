@@ -149,7 +149,8 @@ class Exchange:
         if self._left:
             _log.debug("The application has failed without a client", exc_info=exc)
         elif self.complete and not self._propagate:
-            _log.error("The application has failed after its response", exc_info=exc)
+            method, path = self._scope["method"], self._scope["path"]
+            _log.error("%s %s has failed, and was answered", method, path, exc_info=exc)
 
     async def _receive(self) -> Message:
         if not (self._received or self._cut_off):

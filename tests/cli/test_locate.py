@@ -231,6 +231,18 @@ def test_mistakes(write: Write, path: str, message: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("path", [None, "app", "app:app", "app:create", "app:create()"])
+def test_flasks_own_application(write: Write, path: str | None) -> None:
+    """Whoever comes from Flask is told of the flag, or of the other import."""
+    write(
+        "app.py",
+        "import flask\nclass Site(flask.Flask): ...\n"
+        "def create(): return Site(__name__)\napp = create()\n",
+    )
+    with pytest.raises(NoAppException, match=r" a app\.Site.*asyncflask --flask-extensions"):
+        find_app(path)
+
+
 def test_several_applications(write: Write) -> None:
     """Where there are several, one has to be named."""
     write("two.py", APP.replace("app =", "first =") + "second = Flask('second')\n")

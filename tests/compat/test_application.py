@@ -36,6 +36,7 @@ from asyncflask.compat.flask.helpers import _split_blueprint_path
 from asyncflask.compat.flask.sansio.scaffold import find_package
 from asyncflask.compat.flask.sessions import SecureCookieSession, SessionInterface
 from asyncflask.testing import FlaskClient
+from tests.wire import until
 
 BOTH = [flask, pytest.param(None, id="asyncflask")]
 
@@ -150,6 +151,20 @@ async def test_werkzeugs_middleware_works_under_asgi() -> None:
     app.get("/")(lambda: f"{request.remote_addr} {request.scheme}")
     headers = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
     assert (await fetch(app, headers=headers)).text == "192.0.2.7 https"
+
+
+async def test_streams_through_it_leave_no_worker_behind(wrapped: Flask) -> None:
+    """Their teardown functions borrow one, because the thread of the request has gone on."""
+    wrapped.config.update(WORKER_THREADS=2, STREAM_THREADS=2)
+    torn_down = []
+    wrapped.teardown_appcontext(torn_down.append)
+    wrapped.get("/stream")(lambda: iter(["a", "b"]))
+    client = FlaskClient(wrapped)
+    for _ in range(3):
+        responses = await asyncio.gather(*(client.get("/stream") for _ in range(10)))
+        assert {response.text for response in responses} == {"ab"}
+    assert len(torn_down) == 30
+    await until(lambda: not wrapped.pool.busy)
 
 
 async def test_an_asgi_app_that_was_wrapped_comes_first(wrapped: Flask) -> None:

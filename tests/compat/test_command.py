@@ -75,6 +75,20 @@ def test_the_environment_may_say_so(folder: Path) -> None:
     assert "No such command 'database'" in run(folder, "--no-flask-extensions", "database")
 
 
+def test_an_application_may_have_a_command_called_migrate(folder: Path) -> None:
+    """Flask has none, so its applications do. Elsewhere the built-in one is meant."""
+    assert run(folder, "--flask-extensions", "migrate").startswith(".: 2 Python files read")
+    own = '\n@app.cli.command()\ndef migrate():\n    print("the own of", app.name)\n'
+    (folder / "app.py").write_text(APP + own)
+    assert run(folder, "--flask-extensions", "migrate") == "the own of app\n"
+    assert run(folder, "migrate").startswith(".: 2 Python files read")
+    (folder / "app.py").unlink()
+    assert run(folder, "--flask-extensions", "migrate").startswith(".: 1 Python file read")
+    assert "No application was found" in run(folder, "--flask-extensions", "greet")
+    (folder / "app.py").write_text("1 / 0")
+    assert "  migrate  " in run(folder, "--flask-extensions", "--help")
+
+
 def test_without_it_flask_is_flask(folder: Path) -> None:
     """An application of Flask's is none of ours."""
     assert "No such command 'database'" in run(folder, "database")

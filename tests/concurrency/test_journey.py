@@ -421,6 +421,27 @@ async def test_a_callers_worker_is_used_and_stays_its_own(pool: WorkerPool) -> N
     worker.stop()
 
 
+async def test_what_follows_a_callers_worker_is_borrowed_and_given_back(pool: WorkerPool) -> None:
+    """The end of a stream, whose client's thread has been released, takes one from the pool."""
+    worker = Worker().start("lent")
+    threads = []
+
+    async def travel() -> None:
+        await in_worker
+        threads.append(threading.current_thread().name)
+        await on_loop
+        journey.release()
+        await in_worker
+        threads.append(threading.current_thread().name)
+
+    for _ in range(3):
+        journey = Journey(travel(), pool, worker=worker, keep=True)
+        await journey
+        assert pool.busy == 0
+    assert threads == ["lent", "worker-1"] * 3
+    worker.stop()
+
+
 async def test_a_worker_may_wait_for_the_loop_within_a_journey() -> None:
     """`def` code that needs the loop gets its answer, with a single thread."""
     pool = WorkerPool(1)

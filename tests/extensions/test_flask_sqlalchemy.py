@@ -223,3 +223,48 @@ def test_tests_of_its_users_work(site: Site) -> None:
     with site.app.app_context():
         assert site.db.session.query(site.user).count() == 2
     site.assert_all_released(3)
+
+
+@pytest.mark.parametrize("way", ["def", "commit", "no limit"])
+async def test_a_connection_that_a_hook_has_taken_holds_nobody_up(tmp_path: Path, way: str) -> None:
+    """Many at once: ``def`` views keep their worker; for others the docs have two ways."""
+    limit = -1 if way == "no limit" else 2
+    options = {"pool_size": 2, "max_overflow": limit, "pool_timeout": 20}
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/test.db"
+    app.config.update(SQLALCHEMY_ENGINE_OPTIONS=options, WORKER_THREADS=8)
+    db = SQLAlchemy(app, session_options={"expire_on_commit": False})
+
+    class User(db.Model):  # type: ignore[name-defined]
+        id = mapped_column(db.Integer, primary_key=True)
+
+    @app.before_request
+    def load_user() -> None:
+        g.user = db.session.get(User, 1)
+        if way == "commit":
+            db.session.commit()
+
+    def count() -> str:
+        return f"{g.user.id} of {db.session.scalar(db.select(db.func.count(User.id)))}"
+
+    @app.get("/def")
+    def in_def() -> str:
+        return count()
+
+    @app.get("/async")
+    async def in_async() -> str:
+        await asyncio.sleep(0.01)
+        counted: str = await app.run_sync(count)
+        return counted
+
+    with app.app_context():
+        db.create_all()
+        db.session.add(User())
+        db.session.commit()
+    client = FlaskClient(app)
+    path = "/def" if way == "def" else "/async"
+    async with asyncio.timeout(15):
+        responses = await asyncio.gather(*(client.get(path) for _ in range(100)))
+    assert {response.text for response in responses} == {"1 of 1"}
+    with app.app_context():
+        db.engine.dispose()

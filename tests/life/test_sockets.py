@@ -192,6 +192,21 @@ async def test_signals_tell_of_its_life() -> None:
 # Before it is accepted: refusals.
 
 
+async def test_a_refusal_is_announced_though_nothing_listens_to_requests() -> None:
+    """``websocket_finished`` alone has a receiver."""
+    app = make_app()
+    log: list[Any] = []
+
+    @app.websocket("/ws")
+    async def view() -> Any:
+        return "no", 403
+
+    with websocket_finished.connected_to(lambda app, response: log.append(response.status), app):
+        ended = await end_of(app)
+    assert ended.status_code == 403
+    assert log == ["403 FORBIDDEN"]
+
+
 async def stream_ab() -> Any:
     yield "a"
     yield "b"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+from collections import UserDict
 from typing import Any
 
 import pytest
@@ -29,6 +30,56 @@ async def settle() -> None:
     """Let every task run until it waits."""
     for _ in range(10):
         await asyncio.sleep(0)
+
+
+class TestAtOnce:
+    """``read_now()``, which gives bytes where it can, and what reads them where it cannot."""
+
+    async def test_one_complete_message_is_the_body(self, make_wire):
+        """It is asked for once."""
+        wire = make_wire(b"all")
+        body = Body(wire, content_length=3)
+        assert body.read_now() == b"all"
+        assert body.whole == await body == b"all"
+        assert wire.calls == 1
+
+    @pytest.mark.parametrize(
+        ("chunks", "length"),
+        [((b"al", b"l"), 3), ((b"all",), None), ((bytearray(b"all"),), 3)],
+        ids=["parts", "no length", "no bytes"],
+    )
+    async def test_what_is_not_simple_is_awaited(self, make_wire, chunks, length):
+        """The same comes out, and again at the next call."""
+        body = Body(make_wire(*chunks), content_length=length)
+        assert await body.read_now() == b"all"
+        assert await body.read_now() == b"all"
+
+    async def test_what_has_not_arrived_is_waited_for(self, make_wire):
+        """Also where the server has awaitables of its own."""
+        wire = make_wire()
+        reading = Body(wire, content_length=3).read_now()
+        asyncio.get_running_loop().call_soon(lambda: wire.send(b"all", more=False))
+        assert await reading == b"all"
+        message = asyncio.get_running_loop().create_future()
+        message.set_result(UserDict({"type": "http.request", "body": b"all"}))
+        assert await Body(lambda: message, content_length=3).read_now() == b"all"
+
+    async def test_it_raises_what_read_raises(self, make_wire):
+        """Too large by its own limit or by another, too short, or given out in parts."""
+        with pytest.raises(RequestEntityTooLarge, match="2 bytes"):
+            Body(make_wire(b"all"), 2, 3).read_now()
+        body = Body(make_wire(b"all"), content_length=3)
+        with pytest.raises(RequestEntityTooLarge, match="2 bytes"):
+            body.read_now(2)
+        assert body.read_now() == b"all"
+        with pytest.raises(RequestEntityTooLarge, match="2 bytes"):
+            await body.read_now(2)
+        with pytest.raises(BadRequest, match="3 of the 4 bytes"):
+            await Body(make_wire(b"all"), content_length=4).read_now()
+        body = Body(make_wire(b"all"), content_length=3)
+        await in_parts(body)
+        with pytest.raises(RuntimeError, match="already streamed"):
+            await body.read_now()
 
 
 class TestWhole:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import itertools
 import logging
 import threading
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import flask
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.datastructures import FileStorage as BaseFileStorage
 from werkzeug.datastructures import ImmutableMultiDict
@@ -335,6 +336,45 @@ class TestMultipart:
         expected = read_with_flask(encoded, f"{MULTIPART}; boundary=BOUNDARY")
         assert asyncio.run(read()) == expected
         assert len(expected[0]) + len(expected[1]) == len(parts)
+
+    @given(
+        pieces=st.lists(
+            st.sampled_from(
+                [
+                    *(b"\r\n", b"\r", b"\n", b"-", b"x", b"--B", b"--B\r\n", b"--B--", b"--Bx"),
+                    *(b"X:\r\n", b"\r\n\r\n", EMPTY, EMPTY[5:], upload(b"")),
+                ]
+            ),
+            max_size=12,
+        ),
+        cuts=st.lists(st.integers(0, 400), max_size=8),
+    )
+    @example(pieces=[b"--B\r\n", b"\r\n"], cuts=[len(EMPTY) + 5])
+    @example(pieces=[b"--Bx", b"\r\n"], cuts=[])
+    def test_how_a_body_arrives_does_not_change_what_is_read(self, pieces, cuts):
+        """Also of bodies that nobody should send: the same form, or the same error."""
+        body = b"".join([EMPTY, *pieces, b"\r\n--B--\r\n"])
+
+        async def read(*chunks):
+            left = iter(chunks)
+
+            async def receive():
+                chunk = next(left, None)
+                return {"type": "http.request", "body": chunk, "more_body": chunk is not None}
+
+            reader = FormReader(Body(receive), MULTIPART, {"boundary": "B"}, FormLimits())
+            try:
+                return as_plain(*await reader.read())
+            except BadRequest:
+                return "malformed"
+            finally:
+                reader.close()
+
+        whole = asyncio.run(read(body))
+        places = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})
+        divided = (body[i:j] for i, j in itertools.pairwise(places))
+        assert asyncio.run(read(*divided)) == whole
+        assert asyncio.run(read(*(body[i : i + 1] for i in range(len(body))))) == whole
 
     async def test_an_empty_body_is_an_empty_form(self, make_reader):
         """Clients that name the type and send nothing are let through."""

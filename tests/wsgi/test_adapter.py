@@ -189,6 +189,33 @@ class TestRequests:
         assert host.sync_test_client().get("/legacy/").text == "chunk" * 50
         assert Client(host.wsgi_app).get("/legacy/").text == "chunk" * 50
 
+    @pytest.mark.parametrize("inside", [True, False])
+    async def test_who_finds_no_thread_in_time_gets_a_503(self, inside: bool) -> None:
+        """In a host of ours and in any other alike."""
+        entered, gate = threading.Event(), threading.Event()
+
+        def slow(environ: Any, start_response: Any) -> Any:
+            entered.set()
+            gate.wait()
+            ok(start_response)
+            return [b"done"]
+
+        adapter = WSGIAdapter(slow, threads=1)
+        adapter._pool.queue_timeout = 0.01
+        app: Any = adapter
+        if inside:
+            app = Flask("host", static_folder=None)
+            app.mount("/", adapter)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            first = asyncio.create_task(client.get("/"))
+            await asyncio.to_thread(entered.wait)
+            second = await client.get("/")
+            assert (second.status_code, second.headers["Retry-After"]) == (503, "1")
+            assert "All worker threads are busy" in second.text
+            gate.set()
+            assert (await first).text == "done"
+
     async def test_websockets_are_refused_and_a_lifespan_is_answered(self) -> None:
         """So that any host can mount it."""
         adapter = WSGIAdapter(lambda environ, start_response: [])

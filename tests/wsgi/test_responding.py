@@ -693,4 +693,4 @@ class TestErrors:
         app.mount("/x", answers_and_fails)
         with caplog.at_level(logging.ERROR):
             assert get(app, "/x/")[1] == [b"x"]
-        assert "failed after its response" in caplog.text
+        assert "GET /x/ has failed, and was answered" in caplog.text

@@ -98,10 +98,13 @@ class Request(core_request.Request, wrappers.Request):  # type: ignore[misc]  # 
         return environ
 
     def _ask(
-        self, make: Callable[[], Coroutine[Any, Any, Any]], expression: str, needs_body: bool = True
+        self,
+        make: Callable[[], Coroutine[Any, Any, Any]],
+        expression: str,
+        needs_body: Callable[[], bool] = core_request.always,
     ) -> Awaitable[Any]:
         """Answer with a value where nothing has to be waited for, which can be awaited as well."""
-        if running_loop() is not None and not (needs_body and self._body_is_missing()):
+        if running_loop() is not None and not (needs_body() and self._body_is_missing()):
             value = _ready(_finished(make()))
             if value is not None:
                 return cast("Awaitable[Any]", value)
