@@ -13,7 +13,7 @@ from asyncflask.concurrency.pool import tell
 from asyncflask.life.calls import WAITING_WORKER
 from asyncflask.messages.response import has_body
 from asyncflask.wsgi.exchange import Exchange, Piece
-from asyncflask.wsgi.process import STAY, this_process
+from asyncflask.wsgi.process import this_process
 from asyncflask.wsgi.scope import CHUNK_SIZE, HOME, HOP_BY_HOP, Body, refuse, scope_of
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def respond(
         scope["app"] = app
     else:
         process = this_process()
-        state = process.state_of(app, environ.get(STAY))
-        target, loop = app, process.loop
+        target, loop, state = app, process.loop, process.state_of(app)
     scope["state"] = state.copy()
     scope["asyncflask.self_start"] = False
     worker = scope[WAITING_WORKER] = Worker()

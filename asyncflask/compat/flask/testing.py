@@ -20,7 +20,6 @@ from asyncflask.ctx import current
 from asyncflask.signals import appcontext_pushed
 from asyncflask.testing.environ import EnvironBuilder as EnvironBuilder
 from asyncflask.testing.kept import KeptContext
-from asyncflask.wsgi.process import STAY, Stay
 from asyncflask.wsgi.responding import PROPAGATE
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class FlaskClient(Client):
         }
         self.preserve_context = False
         #: What goes into the environ of each request besides.
-        self._marks: dict[str, Any] = {PROPAGATE: True, STAY: Stay()}
+        self._marks: dict[str, Any] = {PROPAGATE: True}
         self._kept = KeptContext(self.application, self._marks)
 
     def open(
