@@ -170,7 +170,8 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         # its router is not ours.
         Starlette.__init__(self, debug=self.debug, middleware=checked_middleware(middleware))
         router: Router = Router(self, lambda _app: run_lifespan(router.flask))
-        self.router = router
+        #: Starlette's name. An application made for Flask may keep something of its own there.
+        self.router = self._router = router
 
     def _add_static_rule(self, static_host: str | None) -> None:
         if bool(static_host) != self.url_map.host_matching:
@@ -246,7 +247,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         self._add_mount(path, app, name)
 
     def _add_mount(self, path: str, app: ASGIApp, name: str | None, **options: Any) -> None:
-        self.router.routes.append(make_mount(self, path, app, name, **options))
+        self._router.routes.append(make_mount(self, path, app, name, **options))
 
     #: Starlette's own: an application for a host, a view of its kind.
     host = setupmethod(Starlette.host)
@@ -266,7 +267,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         self.register_error_handler(exc_class_or_status_code, from_starlette(handler))
 
     def _add_route(self, rule: Rule) -> None:
-        self.router.add_rule(rule)
+        self._router.add_rule(rule)
 
     # Start: from here on registrations are read only.
 
@@ -275,12 +276,12 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         if self._dispatch is not None:
             return
         plan = Plan(self)
-        self.router.freeze(plan)
+        self._router.freeze(plan)
         make_read_only(self)
         dispatch_class = SteppedDispatch if replaced_steps(self) else Dispatch
-        self._dispatch = dispatch_class(self, self.router, plan)
+        self._dispatch = dispatch_class(self, self._router, plan)
         sockets_class = SteppedSockets if replaced_socket_steps(self) else Sockets
-        self._dispatch.sockets = sockets_class(self, self.router, plan)
+        self._dispatch.sockets = sockets_class(self, self._router, plan)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the ASGI callable that Starlette calls: the user's middleware around dispatch."""
@@ -413,7 +414,7 @@ class Flask(Declarations, SocketSteps, Serving, Starlette):
         """The answer to OPTIONS: the allowed methods."""
         context = cast(RequestContext, current.get().request_context)
         response = self.response_class()
-        response.allow.update(self.router.allowed_methods(context.scope))
+        response.allow.update(self._router.allowed_methods(context.scope))
         return response
 
     def redirect(self, location: str, code: int = 302) -> Response:

@@ -392,7 +392,7 @@ class ConnectionContext(AppContext):
 
     def match_request(self) -> None:
         """Match the request with the rules again, after a change of its path or method."""
-        self.app.router.match(self)
+        self.app._router.match(self)
 
     @property
     def holds_files(self) -> bool:

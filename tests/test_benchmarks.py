@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import calls, in_process, results
+from benchmarks import calls, in_process, over_the_wire, results
 from benchmarks.__main__ import main as benchmark
 from benchmarks.peers import asyncflask, bare, starlette
 from benchmarks.scenarios import SCENARIOS
@@ -69,6 +71,55 @@ async def test_a_wrong_answer_is_not_timed() -> None:
     app: Callable[[Any, Any, Any], Awaitable[None]] = bare.plain_text()
     with pytest.raises(ValueError, match=r"bare answers GET / with 200, .*expected is Bye"):
         await in_process.measure(other, {"bare": app}, rounds=1)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own: the peer with Flask's extensions takes Flask's name."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+_SERVE = """
+from benchmarks import flask_applications, over_the_wire
+scenario, peers = flask_applications.SCENARIOS[0], flask_applications.PEERS
+for peer, port in zip(peers, over_the_wire._free_ports(len(peers)), strict=True):
+    with over_the_wire.Server(peer, scenario, port) as server:
+        server.wait()
+        [request] = server.check()
+        headers = {name.lower(): value for name, value in server.ask(request)}
+        print(headers["server"].partition("/")[0], headers["x-steps"], headers["x-frame-options"])
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="over the wire takes Linux and two cores",
+)
+def test_an_application_made_for_flask_is_served_by_both() -> None:
+    """On asyncflask under uvicorn, and on Flask under gunicorn: with the headers of its hooks."""
+    served = run("-c", _SERVE)
+    assert served.stdout.splitlines() == ["uvicorn 2 DENY", "gunicorn 2 DENY"], served.stderr
+
+
+def test_without_its_tools_the_benchmark_of_flask_applications_says_what_to_do() -> None:
+    """It exits with a status that says so."""
+    measured = run("-m", "benchmarks.flask_applications", PATH="")
+    assert measured.returncode == 1
+    assert measured.stderr.startswith("wrk is not installed")
+
+
+@pytest.mark.skipif(over_the_wire.missing() is not None, reason=over_the_wire.missing() or "")
+def test_applications_made_for_flask_are_compared() -> None:
+    """Requests per second of both, and the ratio."""
+    measured = run("-m", "benchmarks.flask_applications", "--rounds", "1")
+    found = re.search(r"def hooks: asyncflask \S+/s, Flask \S+/s, ratio \d", measured.stdout)
+    assert found is not None, measured.stderr
 
 
 def test_a_scenario_that_fails_does_not_end_the_run(

@@ -42,13 +42,13 @@ def routes_command(info: ScriptInfo, /, sort: str, all_methods: bool) -> None:
     """Show the routes of the application, and of what is mounted in it."""
     app = info.load_app()
     hidden = frozenset() if all_methods else _AUTOMATIC
-    rows = list(_rows(app.router.in_matching_order(), hidden))
+    rows = list(_rows(app._router.in_matching_order(), hidden))
     if not rows:
         click.echo("No routes were registered.")
         return
     if sort != "match":
         rows.sort(key=lambda row: (getattr(row, sort), row.rule, row.methods))
-    hosts = app.url_map.host_matching or any(isinstance(each, Host) for each in app.router.routes)
+    hosts = app.url_map.host_matching or any(isinstance(each, Host) for each in app._router.routes)
     headings = Row("Endpoint", "Methods", "Host" if hosts else "Subdomain", "Rule")
     for line in _table(headings, rows, _width()):
         click.echo(line)

@@ -136,7 +136,7 @@ async def _start(app: Flask, ends: _Ends) -> Any:
                 enter, leave = _halves(app, generator)
                 await enter()
                 ends.push(name, leave)
-    for mounted in app._mounted.lifespans(app.routes):
+    for mounted in app._mounted.lifespans(app._router.routes):
         ends.push(str(mounted), mounted.stop)  # first: what does not start has to be stopped too
         await mounted.start()
     return state

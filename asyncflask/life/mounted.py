@@ -91,7 +91,7 @@ class SubdomainMount(Mount):
     def __init__(self, flask: Flask, subdomain: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.subdomain = subdomain
-        self._router = flask.router
+        self._router = flask._router
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Say whether this is the route of ``scope``."""

@@ -92,7 +92,7 @@ class SelfStart:
     async def _serve(self, ready: Future[None]) -> None:
         app = self._app
         try:
-            async with app.router.lifespan_context(app) as state:
+            async with app._router.lifespan_context(app) as state:
                 self.keep(state)
                 app.logger.warning(
                     "The server has sent no lifespan, so %r has started itself at its first "

@@ -59,7 +59,7 @@ class Serving(Workers):
         app = cast("Flask", self)
         if app.middleware_stack is None:
             app.middleware_stack = app.build_middleware_stack()
-        async with app.router.lifespan_context(app) as state:
+        async with app._router.lifespan_context(app) as state:
             if self._self_start is not None:
                 self._self_start.keep(state)
             yield state

@@ -110,7 +110,7 @@ class Process:
 
 
 def _is_to_be_kept(app: Flask) -> bool:
-    mounted = any(isinstance(route, Mount | Host) for route in app.routes)
+    mounted = any(isinstance(route, Mount | Host) for route in app._router.routes)
     return mounted or has_lifespan(app)
 
 

@@ -515,3 +515,15 @@ def test_the_classes_are_those_of_the_namespace() -> None:
     with app.test_request_context():
         assert isinstance(app.make_response(""), Response)
         assert type(request._get_current_object()) is Flask.request_class  # type: ignore[attr-defined]
+
+
+def test_an_application_may_keep_something_of_its_own_as_its_router() -> None:
+    """Flask has no such attribute, so applications made for it do not know that it is taken."""
+    app = Flask("shop")
+    app.router = object()  # type: ignore[assignment]
+    app.get("/before")(lambda: "before")
+    client = app.test_client()
+    assert client.get("/before").text == "before"
+    assert client.options("/before").headers["Allow"] == "GET, HEAD, OPTIONS"
+    app.before_request_funcs.setdefault(None, []).append(lambda: "taken over")
+    assert client.get("/before").text == "taken over"

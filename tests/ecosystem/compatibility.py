@@ -29,6 +29,8 @@ class Neighbour:
     name: str
     kind: str
     package: str
+    #: What its tests run with, if that is not installed here.
+    pinned: str | None = None
     passed: int = 0
     #: Why tests fail that are known to.
     failed: list[str] = field(default_factory=list)
@@ -40,7 +42,8 @@ class Neighbour:
     def version(self) -> str | None:
         """What is installed of it, without what a patch changes; None if it is not."""
         try:
-            return ".".join(version(self.package).split(".")[:2])
+            found = self.pinned or version(self.package)
+            return ".".join(found.split(".")[:2])
         except PackageNotFoundError:
             return None
 
@@ -79,14 +82,17 @@ class Table:
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line(
             "markers",
-            "neighbour(name, *, kind, package=name): the test is with this, of one of the kinds "
-            f"{', '.join(self._kinds)}; 'package' is what pip calls it",
+            "neighbour(name, *, kind, package=name, version=None): the test is with this, of one "
+            f"of the kinds {', '.join(self._kinds)}; 'package' is what pip calls it, 'version' "
+            "what it has if its tests run in an environment of their own",
         )
 
-    def _row(self, name: str, *, kind: str, package: str | None = None) -> Neighbour:
+    def _row(
+        self, name: str, *, kind: str, package: str | None = None, version: str | None = None
+    ) -> Neighbour:
         if kind not in self._kinds:
             raise pytest.UsageError(f"The neighbour {name!r} is of an unknown kind: {kind!r}.")
-        return self._rows.setdefault((kind, name), Neighbour(name, kind, package or name))
+        return self._rows.setdefault((kind, name), Neighbour(name, kind, package or name, version))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

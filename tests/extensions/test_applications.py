@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import httpx
 import pytest
 
 from tests.ecosystem.serving import serving
+from tests.programs import url_in, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +33,8 @@ class Application:
     :param total: how many tests it has.
     :param left_out: tests, or files of them, that are not run, and why.
     :param plugin: of pytest, which installs the namespace.
-    :param tests: where its tests are, in its folder.
+    :param tests: where its tests are, in its folder, separated by spaces.
+    :param apart: whether it runs in the environment of :data:`APART`, not in this one.
     """
 
     package: str
@@ -40,6 +44,7 @@ class Application:
     left_out: dict[str, str] = field(default_factory=dict)
     plugin: str = "asyncflask.compat.installed"
     tests: str = "tests"
+    apart: bool = False
 
 
 FLASK = Application(
@@ -88,6 +93,51 @@ BEPASTY = Application(
     tests="src/bepasty/tests",
 )
 
+FAVA = Application(
+    "fava==1.30.16",
+    "",
+    490,
+    491,
+    {"tests/test_cli.py::test_cli": "it starts a process of its own, whose Flask is Flask"},
+    apart=True,
+)
+
+_NEEDS_DNS = "looks for a domain in the Internet"
+IHATEMONEY = Application(
+    "ihatemoney==7.2.1",
+    "",
+    142,
+    146,
+    {  # pytest leaves out all that begin so: `test_invite_code_invalidation`, too
+        "ihatemoney/tests/budget_test.py::TestBudget::test_notifications": _NEEDS_DNS,
+        "ihatemoney/tests/budget_test.py::TestBudget::test_invite": _NEEDS_DNS,
+        "ihatemoney/tests/main_test.py::TestEmailFailure::test_invitation_email_failure": (
+            _NEEDS_DNS
+        ),
+    },
+    tests="ihatemoney/tests",
+    apart=True,
+)
+
+# The tests of its engine, which take minutes, have nothing to do with Flask.
+MOIN = Application(
+    "moin==2.0.0b5",
+    "",
+    84,
+    84,
+    tests="src/moin/apps src/moin/auth src/moin/themes",
+    apart=True,
+)
+
+#: Applications whose pins do not fit the environment of the other tests, and what their tests need.
+APART = [
+    *(application.package for application in (FAVA, IHATEMONEY, MOIN)),
+    "psutil>=7",  # moin's
+    "pytest>=9.2",
+    "pytest-flask>=1.3",  # ihatemoney's
+    "setuptools<81",  # ihatemoney's: `distutils`
+]
+
 
 class Sources:
     """Source distributions, each downloaded and unpacked once."""
@@ -119,27 +169,58 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return Sources(tmp_path_factory.mktemp("sources"))
 
 
-def run_tests(application: Application, folder: Path) -> str:
+@pytest.fixture(scope="module")
+def python(pytestconfig: pytest.Config) -> Callable[[Application], str]:
+    """Gives the Python that runs an application."""
+
+    def python(application: Application) -> str:
+        if not application.apart:
+            return sys.executable
+        assert pytestconfig.cache is not None
+        return make_environment(pytestconfig.cache.mkdir("applications"))
+
+    return python
+
+
+def make_environment(folder: Path) -> str:
+    """Make the environment of :data:`APART`, if it is not there; return its Python.
+
+    It has what this package needs, but not the package, which stands on the path.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = [*APART, *project["dependencies"]]
+    made_of = "\n".join([sys.version, *requirements])
+    stamp, python = folder / "made-of.txt", str(folder / "bin" / "python")
+    if not stamp.exists() or stamp.read_text() != made_of:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        subprocess.run([*pip, *requirements], check=True, timeout=400)
+        stamp.write_text(made_of)
+    return python
+
+
+def run_tests(application: Application, folder: Path, python: str) -> str:
     """Run an application's own tests in a process of their own; return the summary."""
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
     options += ["-p", application.plugin, "--rootdir", str(folder)]
     for name in application.left_out:
         options += ["--deselect" if "::" in name else "--ignore", name]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, application.tests],
+        [python, "-m", "pytest", *options, *application.tests.split()],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=400,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 
 
 def _param(application: Application, name: str) -> Any:
-    package = application.package.partition("==")[0]
-    mark = pytest.mark.neighbour(name, kind="application", package=package)
+    package, _, version = application.package.partition("==")
+    pinned = {"version": version} if application.apart else {}
+    mark = pytest.mark.neighbour(name, kind="application", package=package, **pinned)
     return pytest.param(application, marks=mark, id=name)
 
 
@@ -151,13 +232,20 @@ def _param(application: Application, name: str) -> Any:
         _param(JAVASCRIPT, "js_example"),
         _param(HTTPBIN, "httpbin"),
         _param(BEPASTY, "bepasty"),
+        _param(FAVA, "Fava"),
+        _param(IHATEMONEY, "ihatemoney"),
+        _param(MOIN, "MoinMoin's views, logins and themes"),
     ],
 )
 def test_its_own_tests_pass(
-    application: Application, sources: Sources, record_property: Callable[[str, object], None]
+    application: Application,
+    sources: Sources,
+    python: Callable[[Application], str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     """All of them, but for those that are named with the reason."""
-    found = re.search(r"(\d+) passed", run_tests(application, sources.get(application)))
+    summary = run_tests(application, sources.get(application), python(application))
+    found = re.search(r"(\d+) passed", summary)
     assert found is not None
     passed = int(found[1])
     assert passed == application.passed
@@ -204,3 +292,54 @@ def test_httpbin_is_served() -> None:
         client.get("/cookies/set/k/v")
         assert client.get("/cookies").json() == {"cookies": {"k": "v"}}
         assert client.get("/").status_code == 200
+
+
+@pytest.fixture
+def ihatemoney(
+    sources: Sources, python: Callable[[Application], str], tmp_path: Path
+) -> Iterator[str]:
+    """The URL of a server that ``asyncflask run`` has started, in the application's environment."""
+    settings = tmp_path / "settings.cfg"
+    settings.write_text(f"SQLALCHEMY_DATABASE_URI = 'sqlite:///{tmp_path}/budget.db'\n")
+    options = ["--app", "ihatemoney.wsgi:application", "run", "--flask-extensions", "--port", "0"]
+    path = os.pathsep.join([str(ROOT), str(sources.get(IHATEMONEY))])
+    environment = {"IHATEMONEY_SETTINGS_FILE_PATH": str(settings), "PYTHONPATH": path}
+    output = tmp_path / "output.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [python(IHATEMONEY), "-m", "asyncflask", *options],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield wait_for(lambda: url_in(output.read_text()))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.neighbour("ihatemoney", kind="application", version="7.2.1")
+async def test_ihatemoney_is_served(ihatemoney: str) -> None:
+    """Ten groups at once: each makes its project and its bills, and sees no other's."""
+
+    async def use(client: httpx.AsyncClient, name: str) -> None:
+        project = {"name": name, "id": name, "password": name, "contact_email": "a@example.com"}
+        made = await client.post("/api/projects", data={**project, "default_currency": "XXX"})
+        assert made.status_code == 201, made.text
+        url, auth = f"/api/projects/{name}", (name, name)
+        member = await client.post(f"{url}/members", data={"name": f"{name}'s"}, auth=auth)
+        assert member.status_code == 201, member.text
+        payer = str(member.json())
+        bill = {"date": "2026-01-02", "what": f"tea of {name}", "payer": payer, "amount": "3"}
+        bill |= {"payed_for": payer, "bill_type": "Expense", "original_currency": "XXX"}
+        paid = await client.post(f"{url}/bills", data=bill, auth=auth)
+        assert paid.status_code == 201, paid.text
+        bills = (await client.get(f"{url}/bills", auth=auth)).json()
+        assert [each["what"] for each in bills] == [f"tea of {name}"]
+        assert (await client.get(url, auth=("other", "other"))).status_code == 401
+
+    async with httpx.AsyncClient(base_url=ihatemoney, timeout=60) as client:
+        await asyncio.gather(*(use(client, f"group{i}") for i in range(10)))
+        assert "Log in" in (await client.get("/")).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from flask import Flask, redirect, render_template_string
 from flask_debugtoolbar import DebugToolbarExtension
 
+from asyncflask.testing import FlaskClient
 from tests.ecosystem.serving import serving
 
 pytestmark = pytest.mark.neighbour("Flask-DebugToolbar", kind="extension")
@@ -57,6 +59,21 @@ async def test_pages_have_the_toolbar(app: Flask, kind: str) -> None:
             assert "SCRIPT_NAME" in page or "HTTP_HOST" in page
             for path in re.findall(r'(?:src|href)="(/_debug_toolbar/[^"]+)"', page):
                 assert (await client.get(path)).status_code == 200
+
+
+async def test_many_pages_at_once_are_never_mixed(app: Flask) -> None:
+    """Each of fifty toolbars tells of its own request.
+
+    Without the panel of templates, which shows those that are rendered meanwhile, whoever renders
+    them: it listens to a signal, with threads as well.
+    """
+    panels = [each for each in app.config["DEBUG_TB_PANELS"] if "template" not in each]
+    app.config["DEBUG_TB_PANELS"] = panels
+    async with FlaskClient(app) as client:
+        paths = [f"/{kind}?x=secret{i:02}" for i in range(25) for kind in ("def", "async")]
+        responses = await asyncio.gather(*(client.get(path) for path in paths))
+    for i, response in enumerate(responses):
+        assert set(re.findall(r"secret\d\d", response.text)) == {f"secret{i // 2:02}"}
 
 
 async def test_other_responses_are_left_alone(app: Flask) -> None:

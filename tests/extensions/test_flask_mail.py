@@ -83,13 +83,13 @@ def app(inbox: tuple[Inbox, int]) -> Flask:
 
 @pytest.mark.parametrize("kind", ["def", "async"])
 async def test_mail_is_sent(app: Flask, inbox: tuple[Inbox, int], kind: str) -> None:
-    """Twenty at once, each to who it is for."""
+    """Fifty at once, each to who it is for."""
     with serving(app) as url:
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            sent = [client.get(f"/{kind}/user{i}") for i in range(20)]
+            sent = [client.get(f"/{kind}/user{i}") for i in range(50)]
             assert {response.status_code for response in await asyncio.gather(*sent)} == {200}
     found = {mail["To"]: mail for mail in inbox[0].mails}
-    assert len(found) == len(inbox[0].mails) == 20
+    assert len(found) == len(inbox[0].mails) == 50
     mail = found["user7@example.com"]
     assert (mail["Subject"], mail["From"]) == ("Hello user7", "shop@example.com")
     parts = {part.get_content_type(): part for part in mail.walk()}

@@ -68,13 +68,13 @@ def app(tmp_path: Path) -> Iterator[Flask]:
 
 
 async def test_models_are_read_and_written(app: Flask) -> None:
-    """By views of both kinds, twenty at once, with links."""
+    """By views of both kinds, fifty at once, with links."""
     with serving(app) as url:
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            paths = ["/def", "/async"] * 10
+            paths = ["/def", "/async"] * 25
             posts = [client.post(path, json={"name": f"{i:02}"}) for i, path in enumerate(paths)]
             assert {each.status_code for each in await asyncio.gather(*posts)} == {201}
             teas = (await client.get("/")).json()
-            assert sorted(tea["name"] for tea in teas) == [f"{i:02}" for i in range(20)]
+            assert sorted(tea["name"] for tea in teas) == [f"{i:02}" for i in range(50)]
             assert (await client.get(teas[0]["url"])).json() == teas[0]
             assert (await client.get("/99")).status_code == 404

@@ -113,7 +113,7 @@ class Flask(core.Flask):
         with self._change_lock:
             yield
             plan = Plan(self)
-            self.router.freeze(plan)
+            self._router.freeze(plan)
             self.dispatch.follow(plan)
             self.dispatch.sockets.follow(plan)
 
