@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from asyncflask.concurrency.awaitable import Pending as Pending
+from asyncflask.concurrency.awaitable import Ready as Ready
 from asyncflask.concurrency.awaitable import ReadyBytes as ReadyBytes
 from asyncflask.concurrency.awaitable import ReadyStr as ReadyStr
 from asyncflask.concurrency.awaitable import awaited as awaited

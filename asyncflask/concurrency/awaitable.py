@@ -12,7 +12,7 @@ import sys
 import warnings
 from asyncio import _get_running_loop as running_loop
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from asyncflask.concurrency.pool import wait_for
 from asyncflask.exceptions import MissingAwaitError
@@ -24,6 +24,7 @@ _NOT_THE_USERS = ("asyncflask.", "jinja2.")
 
 __all__ = [
     "Pending",
+    "Ready",
     "ReadyBytes",
     "ReadyStr",
     "awaited",
@@ -126,22 +127,24 @@ for _names, _what in {
         setattr(Pending, f"__{_name}__", _misuse(_what))
 
 
-class ReadyBytes(bytes):
-    """Bytes that are here already and can be awaited all the same."""
-
-    def __await__(self) -> Generator[Any, None, bytes]:
-        return self
-        yield
-
-
-class ReadyStr(str):
-    """Text that is here already and can be awaited all the same."""
+class Ready:
+    """A value that is here already and can be awaited all the same."""
 
     __slots__ = ()
 
-    def __await__(self) -> Generator[Any, None, str]:
+    def __await__(self) -> Generator[Any, None, Self]:
         return self
         yield
+
+
+class ReadyBytes(Ready, bytes):
+    """Bytes that can be awaited."""
+
+
+class ReadyStr(Ready, str):
+    """Text that can be awaited."""
+
+    __slots__ = ()
 
 
 def resolve(

@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.response import Response as SansIOResponse
 
-from asyncflask.concurrency import Pending, is_async_callable
+from asyncflask.concurrency import Pending, Ready, is_async_callable
 from asyncflask.ctx import current, current_connection
 from asyncflask.life.problem import default_response
 from asyncflask.messages.response import RawHeaders, Response
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _COMPLETE = (str, bytes, bytearray)
 _ITERABLES = (AsyncIterable, Iterator)
 _BODIES = (str, AsyncGeneratorType, GeneratorType)
-#: What is here, though it may be of a kind that can be awaited as well: a form, say.
-_VALUES = (dict, list, Number)
 
 _EXPECTED = (
     "A view returns a str, bytes, a value for JSON (dict, list, dataclass, ...), a response, an "
@@ -102,7 +100,7 @@ def _from_body(app: Flask, body: Any) -> Response:
         return app.response_class(cast(Any, body))
     if is_async_callable(body):
         return AsgiResponse(body, nosniff=app.config["CONTENT_TYPE_NOSNIFF"])
-    if inspect.isawaitable(body) and not isinstance(body, _VALUES):
+    if inspect.isawaitable(body) and not isinstance(body, Ready):
         if inspect.iscoroutine(body):
             body.close()
         raise TypeError(

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import re
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 import werkzeug.urls  # noqa: F401 - registers the error handler "werkzeug.url_quote"
@@ -23,7 +23,7 @@ from werkzeug.datastructures import FileStorage as BaseFileStorage
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
-from asyncflask.concurrency import Pending, running_loop
+from asyncflask.concurrency import Pending, Ready, running_loop
 from asyncflask.exceptions import DebugFilesKeyError
 from asyncflask.messages.body import Body, already_streamed
 
@@ -55,20 +55,12 @@ _quiet = logging.getLogger("asyncflask.multipart")
 _quiet.setLevel(logging.CRITICAL + 1)
 
 
-class ReadyMultiDict(ImmutableMultiDict[K, V]):
-    """A form that is here already and can be awaited all the same."""
-
-    def __await__(self) -> Generator[Any, Any, ReadyMultiDict[K, V]]:
-        return self
-        yield
+class ReadyMultiDict(Ready, ImmutableMultiDict[K, V]):  # type: ignore[misc]  # Werkzeug's bases
+    """A form that can be awaited."""
 
 
-class ReadyCombinedMultiDict(CombinedMultiDict[K, V]):
-    """``request.values`` that are here already and can be awaited all the same."""
-
-    def __await__(self) -> Generator[Any, Any, ReadyCombinedMultiDict[K, V]]:
-        return self
-        yield
+class ReadyCombinedMultiDict(Ready, CombinedMultiDict[K, V]):  # type: ignore[misc]  # as above
+    """``request.values`` that can be awaited."""
 
 
 class FileStorage(BaseFileStorage):

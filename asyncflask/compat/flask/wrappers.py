@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -14,14 +14,14 @@ from werkzeug.test import run_wsgi_app
 
 from asyncflask.compat.flask import json
 from asyncflask.compat.flask.globals import current_app
-from asyncflask.concurrency import Pending, ReadyBytes, ReadyStr, running_loop
+from asyncflask.concurrency import Pending, Ready, ReadyBytes, ReadyStr, running_loop
 from asyncflask.config import DEFAULT_CONFIG
 from asyncflask.lazy import lazy
 from asyncflask.messages import request as core_request
 from asyncflask.messages import response as core_response
 from asyncflask.messages.body import no_body
 from asyncflask.messages.connection import Application, any_application
-from asyncflask.messages.forms import FORM_TYPES, ReadyCombinedMultiDict, ReadyMultiDict
+from asyncflask.messages.forms import FORM_TYPES
 from asyncflask.wsgi.scope import Body, scope_of
 
 if TYPE_CHECKING:
@@ -36,39 +36,21 @@ _MOST_JSON = DEFAULT_CONFIG["MAX_CONTENT_LENGTH"]
 
 _unfinished: Any = object()
 
-_READY = (ReadyMultiDict, ReadyCombinedMultiDict)
+
+class ReadyDict(Ready, dict[str, Any]):
+    """A JSON object that can be awaited."""
 
 
-class ReadyDict(dict[str, Any]):
-    """A JSON object that is here already and can be awaited all the same."""
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        return self
-        yield
+class ReadyList(Ready, list[Any]):
+    """A JSON array that can be awaited."""
 
 
-class ReadyList(list[Any]):
-    """A JSON array that is here already and can be awaited all the same."""
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        return self
-        yield
+class ReadyFloat(Ready, float):
+    """A JSON number that can be awaited."""
 
 
-class ReadyFloat(float):
-    """A JSON number that is here already and can be awaited all the same."""
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        return self
-        yield
-
-
-class ReadyInt(int):
-    """A whole JSON number that is here already and can be awaited all the same."""
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        return self
-        yield
+class ReadyInt(Ready, int):
+    """A whole JSON number that can be awaited."""
 
 
 class ReadyNone(Pending[None]):
@@ -209,7 +191,7 @@ _READY_KINDS: dict[type, Callable[[Any], Any]] = {
 
 def _ready(value: Any) -> Any:
     """Return a value that can be awaited; None where it is not there, or its kind has no such."""
-    if isinstance(value, _READY):
+    if isinstance(value, Ready):
         return value
     ready = _READY_KINDS.get(type(value))
     return None if ready is None else ready(value)
