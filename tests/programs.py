@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -130,21 +131,36 @@ def start(tmp_path: Path) -> Iterator[Start]:
         program.kill()
 
 
+@contextlib.contextmanager
+def stderr_into(path: Path) -> Iterator[None]:
+    """Write what goes to stderr to a file, which can be read meanwhile: of this process and others.
+
+    What pytest captures cannot: reading that in another thread may lose what is written just then.
+    """
+    before = os.dup(2)
+    with path.open("a", buffering=1) as file, contextlib.redirect_stderr(file):
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
 @pytest.fixture
-def meanwhile(capfd: pytest.CaptureFixture[str]) -> Meanwhile:
+def meanwhile(tmp_path_factory: pytest.TempPathFactory) -> Meanwhile:
     """Run a server in this process, and ``act(url)`` in a thread; then Ctrl-C.
 
     The result collects what ``act`` returned and what the server printed.
     """
 
     def meanwhile(run: Callable[[], None], act: Callable[[str], Any]) -> list[Any]:
-        printed: list[str] = []
+        printed = tmp_path_factory.mktemp("printed") / "stderr.txt"
         results: list[Any] = []
         ended = threading.Event()
 
         def announced() -> str | None:
-            printed.append(capfd.readouterr().err)
-            return url_in("".join(printed))
+            return url_in(printed.read_text())
 
         def other_thread() -> None:
             try:
@@ -154,13 +170,14 @@ def meanwhile(capfd: pytest.CaptureFixture[str]) -> Meanwhile:
             if not ended.is_set():
                 os.kill(os.getpid(), signal.SIGINT)
 
-        thread = threading.Thread(target=other_thread)
-        thread.start()
-        try:
-            run()
-        finally:
-            ended.set()
-            thread.join()
-        return [*results, "".join(printed) + capfd.readouterr().err]
+        with stderr_into(printed):
+            thread = threading.Thread(target=other_thread)
+            thread.start()
+            try:
+                run()
+            finally:
+                ended.set()
+                thread.join()
+        return [*results, printed.read_text()]
 
     return meanwhile

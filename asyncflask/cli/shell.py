@@ -179,29 +179,36 @@ class Console(code.InteractiveConsole):
             self.showtraceback()
 
     def _await(self, code: CodeType) -> None:
-        ended: Future[None] = Future()
+        ended: Future[BaseException | None] = Future()
 
-        async def run() -> None:
+        async def run() -> BaseException | None:
             try:
                 await eval(code, self.names)
             except BaseException as error:  # SystemExit would end the loop
-                ended.set_exception(error)
-            else:
-                ended.set_result(None)
+                return error
+            return None
 
-        async def begin() -> asyncio.Task[None]:
-            return asyncio.get_running_loop().create_task(run(), context=self._context)
+        def end(task: asyncio.Task[BaseException | None]) -> None:
+            ended.set_result(asyncio.CancelledError() if task.cancelled() else task.result())
+
+        async def begin() -> asyncio.Task[BaseException | None]:
+            task = asyncio.get_running_loop().create_task(run(), context=self._context)
+            # Not within the session's context: the next line enters that, at once, over here.
+            task.add_done_callback(end, context=contextvars.Context())
+            return task
 
         task = self._loop.run(begin())
         try:
             # Again and again: a Ctrl-C just before a wait begins is noticed when it ends.
             while not wait([ended], timeout=0.2).done:
                 pass
-            ended.result()
         except KeyboardInterrupt:  # pragma: no cover - Ctrl-C ends the measuring, too
             self._loop.loop.call_soon_threadsafe(task.cancel)
-            ended.exception()
+            ended.result()
             raise
+        error = ended.result()
+        if error is not None:
+            raise error
 
     def showtraceback(self) -> None:
         """Show the exception that is being handled."""

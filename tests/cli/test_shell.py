@@ -185,6 +185,19 @@ def test_lines_that_go_on_and_lines_that_take_their_time() -> None:
     assert result.output == "(1, 2)\n"
 
 
+def test_a_line_may_follow_an_awaited_one_at_once() -> None:
+    """The session's context is free again when a line ends, however the threads take turns."""
+    info = ScriptInfo(create_app=lambda: Flask("here", static_folder=None))
+    lines = "import asyncio\n" + "await asyncio.sleep(0)\nx = 1\n" * 500 + "x\n"
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        result = CliRunner().invoke(cli, ["shell"], input=lines, obj=info)
+    finally:
+        sys.setswitchinterval(interval)
+    assert result.output == "1\n"
+
+
 class Terminal:
     """A shell in a terminal."""
 
