@@ -19,7 +19,7 @@ ASGI = [
 PEERS = [*ASGI, "flask", "sanic", "aiohttp"]
 WAYS = ("in-process", "wire", "footprint")
 #: Rounds: of a whole run, and of a quick one.
-ROUNDS = {"in-process": (11, 3), "wire": (3, 1), "footprint": (7, 3)}
+ROUNDS = {"in-process": (11, 3), "wire": (5, 1), "footprint": (7, 3)}
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

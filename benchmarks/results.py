@@ -251,7 +251,7 @@ def _cpu() -> str:
 
 METHOD = """\
 Every answer is checked before it is timed. Candidates take turns, and the median of the rounds
-counts. Paths, queries, forms and cookies differ from request to request. *Overhead* is the cost
+counts; over the wire, the best of them. Paths, queries, forms and cookies differ from request to request. *Overhead* is the cost
 above `bare`, an ASGI callable that does the same work and sends what asyncflask sends. Each peer is
 written as its own users would write it, with its defaults; a dash means that it has nothing for the
 scenario. Cost in process is CPU time of all threads; the harness is in it. Over the wire, ASGI

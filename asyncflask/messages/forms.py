@@ -358,7 +358,7 @@ class MultipartReader:
         data = self._held + chunk if self._held else chunk
         end = self._decided(data)
         data, self._held = data[:end], data[end:]
-        if self._part.has_begun and self._parser.index == 0 and self._content_end not in data:
+        if self._part.is_open and self._parser.index == 0 and self._content_end not in data:
             # PERF: the parser, which is not within a delimiter, would look for one as well, and has
             # nothing else to do (scenario: 1 MB upload).
             self._on_part_data(data, 0, end)
@@ -471,7 +471,7 @@ class MultipartReader:
             end = self._data.index(_HEADERS_END, self._headers_from) + len(_HEADERS_END)
             if self._data.startswith(self._delimiters, end):
                 raise _EmptyPart(end)
-        part.has_begun = True
+        part.is_open = True
 
     def _begin_file(self, part: _Part, filename: str) -> None:
         if self.limits.files is not None and len(self.files) >= self.limits.files:
@@ -507,7 +507,7 @@ class MultipartReader:
 
     def _on_part_end(self) -> None:
         part = self._part
-        part.has_begun = False
+        part.is_open = False
         if part.file is None:
             self.fields.append((part.name, part.value.decode(part.charset, "replace")))
         elif part.on_disk:
@@ -535,7 +535,7 @@ class _Part:
     def __init__(self) -> None:
         self.headers = Headers()
         #: Whether its headers have ended, and its content has not.
-        self.has_begun = False
+        self.is_open = False
         self.header_count = 0
         self.header_name = bytearray()
         self.header_value = bytearray()
