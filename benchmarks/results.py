@@ -251,15 +251,15 @@ def _cpu() -> str:
 
 METHOD = """\
 Every answer is checked before it is timed. Candidates take turns, and the median of the rounds
-counts; over the wire, the best of them. Paths, queries, forms and cookies differ from request to request. *Overhead* is the cost
-above `bare`, an ASGI callable that does the same work and sends what asyncflask sends. Each peer is
-written as its own users would write it, with its defaults; a dash means that it has nothing for the
-scenario. Cost in process is CPU time of all threads; the harness is in it. Over the wire, ASGI
-peers run under uvicorn (uvloop, httptools), Flask under gunicorn with threads, Sanic and aiohttp on
-their own servers, each with one worker pinned to one core, and its client on another.
-Only ratios mean something on another machine. Litestar's and aiohttp's sessions are encrypted,
-the others' are signed. Starlette's and FastAPI's hooks are `BaseHTTPMiddleware`; Litestar's,
-BlackSheep's and aiohttp's are middlewares."""
+counts; over the wire, the best of them. Paths, queries, forms and cookies differ from request to
+request. *Overhead* is the cost above `bare`, an ASGI callable that does the same work and sends
+what asyncflask sends. Each peer is written as its own users would write it, with its defaults; a
+dash means that it has nothing for the scenario. Cost in process is CPU time of all threads; the
+harness is in it. Over the wire, ASGI peers run under uvicorn (uvloop, httptools), Flask under
+gunicorn with threads, Sanic and aiohttp on their own servers, each with one worker pinned to one
+core, and its client on another. Only ratios mean something on another machine. Litestar's and
+aiohttp's sessions are encrypted, the others' are signed. Starlette's and FastAPI's hooks are
+`BaseHTTPMiddleware`; Litestar's, BlackSheep's and aiohttp's are middlewares."""
 
 
 def write(results: Results) -> None:
